@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds everything once in Release and runs all tests. The last line is the sum: "N passed, N failed, N skipped".
+#   ./test.sh                    all tests
+#   ./test.sh quick              without those of category Slow (at most two minutes)
+#   ./test.sh --filter X         only tests whose full name contains X, or an expression of `dotnet test --filter`
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() { sed -n '3,5s/^# *//p' "$0" >&2; exit 2; }
+quick="" filter=""
+while [ $# -gt 0 ]; do
+    case $1 in
+        quick) quick=1 ;;
+        --filter) [ $# -ge 2 ] || usage; filter=$2; shift ;;
+        *) echo "test.sh: unknown argument '$1'" >&2; usage ;;
+    esac
+    shift
+done
+
+finish() { echo "$1 passed, $2 failed, $3 skipped"; [ "$2" -eq 0 ]; exit $?; }
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+if ! dotnet --list-sdks 2>/dev/null | grep -qE '^(1[0-9]|[2-9][0-9])\.'; then
+    echo "test.sh: needs the .NET 10 SDK, found $(dotnet --version 2>/dev/null || echo none)." >&2
+    echo "  Debian/Ubuntu: apt-get install -y dotnet-sdk-10.0     other systems: https://dot.net/download" >&2
+    finish 0 1 0
+fi
+
+echo "Building ..."
+if ! dotnet build EpSam.Native.sln -c Release -v quiet -clp:"ErrorsOnly;NoSummary" </dev/null; then
+    echo "test.sh: the build failed" >&2
+    finish 0 1 0
+fi
+
+case $filter in                                 # a bare word means: contained in the full name
+    "" | *[=~]*) ;;
+    *) filter="FullyQualifiedName~$filter" ;;
+esac
+if [ -n "$quick" ]; then filter="TestCategory!=Slow${filter:+&($filter)}"; fi
+
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+for project in tests/EpSam.VirtualGpu.Tests tests/EpSam.Native.Tests; do
+    echo "== $project"
+    dotnet test "$project" -c Release --no-build --logger "console;verbosity=minimal" \
+        ${filter:+--filter "$filter"} </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    # The runner's summary: "Passed!  - Failed:     0, Passed:    10, Skipped:     0, Total:    10, Duration: …"
+    read -r f p s < <(sed -nE \
+        's/.*- Failed: *([0-9]+), Passed: *([0-9]+), Skipped: *([0-9]+), Total.*/\1 \2 \3/p' "$log" | tail -1)
+    passed=$((passed + ${p:-0})) skipped=$((skipped + ${s:-0})) failed=$((failed + ${f:-0}))
+    if [ "$status" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then
+        echo "test.sh: $project ended with status $status without naming a failed test; counted as one" >&2
+        failed=$((failed + 1))
+    fi
+done
+if [ $((passed + failed + skipped)) -eq 0 ]; then
+    echo "test.sh: no test matches" >&2
+    failed=1
+fi
+finish "$passed" "$failed" "$skipped"
