@@ -27,7 +27,10 @@ if ! dotnet --list-sdks 2>/dev/null | grep -qE '^(1[0-9]|[2-9][0-9])\.'; then
 fi
 
 echo "Building ..."
-if ! dotnet build EpSam.Native.sln -c Release -v quiet -clp:"ErrorsOnly;NoSummary" </dev/null; then
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! dotnet build EpSam.Native.sln -c Release -v quiet -nologo </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
     echo "test.sh: the build failed" >&2
     finish 0 1 0
 fi
@@ -39,8 +42,6 @@ esac
 if [ -n "$quick" ]; then filter="TestCategory!=Slow${filter:+&($filter)}"; fi
 
 passed=0 failed=0 skipped=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 for project in tests/EpSam.VirtualGpu.Tests tests/EpSam.Native.Tests; do
     echo "== $project"
     dotnet test "$project" -c Release --no-build --logger "console;verbosity=minimal" \
