@@ -32,7 +32,8 @@ internal static class OutputFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            foreach ((string temporary, _) in written) File.Delete(temporary);
+            foreach ((string temporary, _) in written)
+                if (File.Exists(temporary)) File.Delete(temporary);
             throw new UserError($"cannot write {written[^1].Target}: {e.Message}");
         }
     }

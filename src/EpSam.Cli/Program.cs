@@ -1,1 +1,52 @@
-Console.WriteLine("epsam");
+// epsam: the command-line tool. One file a verb in Commands/; this one puts them together and turns every error
+// into one message and an exit code: 0 done, 1 failed, 2 wrong command line.
+// Output goes to the writers given, so that tests run the tool in their own process.
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using EpSam.Cli.Commands;
+
+namespace EpSam.Cli;
+
+internal static class Program
+{
+    static int Main(string[] arguments) => Run(arguments, Console.Out, Console.Error);
+
+    /// <summary>Runs one command line; never throws for anything a user can do.</summary>
+    public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error)
+    {
+        try
+        {
+            ParseResult parsed = Root().Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            if (parsed.Action is ParseErrorAction || (parsed.Action is null && parsed.Errors.Count > 0))
+                return UsageError(parsed, error);
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = output,
+                Error = error,
+                EnableDefaultExceptionHandler = false,
+            });
+        }
+        catch (UserError e)
+        {
+            error.WriteLine($"epsam: {e.Message}");
+            return e.Code;
+        }
+    }
+
+    static RootCommand Root() => new("Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
+    {
+        DoctorCommand.Create(),
+        new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
+    };
+
+    static int UsageError(ParseResult parsed, TextWriter error)
+    {
+        foreach (System.CommandLine.Parsing.ParseError one in parsed.Errors) error.WriteLine($"epsam: {one.Message}");
+        List<string> path = [];
+        for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
+            if (at is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command) path.Insert(0, command.Command.Name);
+        error.WriteLine($"epsam: see epsam {string.Join(' ', path.Append("--help"))}");
+        return ExitCode.Usage;
+    }
+}
