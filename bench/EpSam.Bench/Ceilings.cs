@@ -30,14 +30,18 @@ internal static unsafe class Ceilings
 
     static readonly float[] Sink = new float[1024];
 
+    // Threads of their own: a pool may give both halves to one thread.
     static void OnThreads(int threads, Action<int> body)
     {
-        if (threads == 1)
+        Thread[] team = new Thread[threads - 1];
+        for (int i = 0; i < team.Length; i++)
         {
-            body(0);
-            return;
+            int index = i + 1;
+            team[i] = new Thread(() => body(index));
+            team[i].Start();
         }
-        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, body);
+        body(0);
+        foreach (Thread thread in team) thread.Join();
     }
 
     static float FmaLoop(int iterations) =>
