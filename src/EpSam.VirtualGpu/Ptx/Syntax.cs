@@ -45,6 +45,7 @@ internal sealed class PtxVariable
     public long Count { get; init; } = 1;         // elements, vectors and array dimensions multiplied out
     public bool IsArray { get; init; }            // declared with [..]; Count 0 with IsExternal = dynamic shared memory
     public bool IsExternal { get; init; }
+    public PtxRegister? Register { get; init; }   // Space Reg only: the register that holds the parameter
     public byte[]? Initial { get; init; }         // null = not initialised; else Size bytes
     public List<PtxRelocation> Relocations { get; } = [];   // addresses of symbols inside Initial
     public long Size => Count * Type.Size();      // bytes
@@ -61,7 +62,7 @@ internal sealed class PtxOperand
     public required OperandKind Kind { get; init; }
     public SourcePosition Position { get; init; }
     public PtxRegister? Register { get; init; }     // Register, NegatedPredicate; base of an Address (or null)
-    public string? Name { get; init; }              // Symbol, SpecialRegister ("%tid.x"), Label; base symbol of an Address
+    public string? Name { get; set; }               // Symbol, SpecialRegister ("%tid.x"), Label; base symbol of an Address
     public PtxVariable? Variable { get; init; }     // the variable a Symbol or Address names, if it is a variable
     public ulong Bits { get; init; }                // Immediate: integer in two's complement, or the bits as IsFloat says
     public bool IsFloat { get; init; }              // Immediate written as a floating-point literal
@@ -98,6 +99,10 @@ internal sealed class PtxFunction
     public int[]? RequiredThreads { get; set; }     // .reqntid x,y,z
     public int MinBlocks { get; set; }              // .minnctapersm
     public int MaxRegisters { get; set; }           // .maxnreg
+    public bool IsNoReturn { get; set; }            // .noreturn
+    public Dictionary<string, PtxOperand[]> BranchTargets { get; } = [];  // .branchtargets: table's label -> Label operands
+    public Dictionary<string, string[]> CallTargets { get; } = [];        // .calltargets: table's label -> functions
+    public Dictionary<string, PtxFunction> Prototypes { get; } = [];      // .callprototype: its label -> signature
 }
 
 internal sealed class PtxModule
@@ -108,7 +113,9 @@ internal sealed class PtxModule
     public int AddressSize { get; set; } = 64;
     public List<PtxVariable> Variables { get; } = [];
     public List<PtxFunction> Functions { get; } = [];
-    public string[] Lines { get; set; } = [];       // the source, for messages; Lines[0] is line 1
+    public string Source { get; set; } = "";
+    string[]? lines;
+    public string[] Lines { get => lines ??= Source.Split('\n'); set => lines = value; }   // for messages; [0] is line 1
     public PtxFunction? Find(string name) => Functions.Find(f => f.Name == name && f.HasBody) ?? Functions.Find(f => f.Name == name);
 }
 

@@ -1,0 +1,230 @@
+// Initialisers of .global and .const variables (PTX ISA 7.8, section 5.4.4): numbers, addresses, nested braces. Braces
+// stand for array dimensions, a vector's width being the last; what is not given is zero.
+using System.Buffers.Binary;
+
+namespace EpSam.VirtualGpu.Ptx;
+
+/// <summary>The bytes of a variable while its initialiser is read.</summary>
+internal sealed class Initialiser(PtxType type, List<long> dimensions, bool unsized)
+{
+    byte[] bytes = new byte[16];
+    long position;   // element to be written next
+    long written;    // elements up to the last one written
+
+    public PtxType Type { get; } = type;
+    public int Dimensions => dimensions.Count;
+    public List<PtxRelocation> Relocations { get; } = [];
+
+    /// <summary>Elements in one item of the dimension: a row of a matrix, a vector, one element.</summary>
+    public long Stride(int dimension)
+    {
+        long stride = 1;
+        for (int i = dimension + 1; i < dimensions.Count; i++)
+        {
+            stride *= dimensions[i];
+        }
+        return stride;
+    }
+
+    /// <summary>How many elements the whole holds; without a limit when the text decides.</summary>
+    public long Capacity => unsized ? long.MaxValue : Stride(-1);
+
+    /// <summary>For an array without a size: how many rows the text gave.</summary>
+    public long Rows => (written + Stride(0) - 1) / Math.Max(Stride(0), 1);
+
+    public long Position => position;
+
+    public void Skip(long to) => position = to;
+
+    /// <summary>Bytes up to the end of the element to be written next.</summary>
+    public long NextEnd => checked((position + 1) * Type.Size());
+
+    /// <summary>Writes the next element; returns its offset. The caller has checked that it lies within the limits.</summary>
+    public int Write(ulong bits)
+    {
+        int size = Type.Size();
+        long offset = position * size;
+        if (offset + size > bytes.Length)
+        {
+            Array.Resize(ref bytes, (int)Math.Max(offset + size, bytes.Length * 2L));
+        }
+        Span<byte> place = bytes.AsSpan((int)offset);
+        switch (size)
+        {
+            case 1: place[0] = (byte)bits; break;
+            case 2: BinaryPrimitives.WriteUInt16LittleEndian(place, (ushort)bits); break;
+            case 4: BinaryPrimitives.WriteUInt32LittleEndian(place, (uint)bits); break;
+            default: BinaryPrimitives.WriteUInt64LittleEndian(place, bits); break;
+        }
+        position++;
+        written = Math.Max(written, position);
+        return (int)offset;
+    }
+
+    /// <summary>All the bytes, zeros included.</summary>
+    public byte[] Finish()
+    {
+        Array.Resize(ref bytes, checked((int)((unsized ? Rows * Stride(0) : Capacity) * Type.Size())));
+        return bytes;
+    }
+}
+
+internal sealed partial class ModuleParser
+{
+    byte[] Initialise(PtxType type, List<long> dimensions, bool unsized, string name, SourcePosition position,
+        out List<PtxRelocation> relocations)
+    {
+        Initialiser initialiser = new(type, dimensions, unsized);
+        if (!unsized)
+        {
+            Reserve(initialiser.Capacity * type.Size());
+        }
+        if (token.Is('{'))
+        {
+            InitialList(initialiser, 0);
+        }
+        else if (dimensions.Count == 0)
+        {
+            InitialValue(initialiser);
+        }
+        else
+        {
+            throw Expected($"'{{' before the initial values of '{Excerpt(name)}'");
+        }
+        if (unsized)
+        {
+            Reserve(initialiser.Rows * initialiser.Stride(0) * type.Size());
+        }
+        relocations = initialiser.Relocations;
+        return initialiser.Finish();
+
+        void Reserve(long size)
+        {
+            if (size + initialisedBytes > PtxLimits.InitialisedBytes)
+            {
+                Fail($"more than {PtxLimits.InitialisedBytes >> 20} MiB of initialised variables in one module", position);
+            }
+            initialisedBytes += (int)size;
+        }
+    }
+
+    /// <summary>{ item, … } for one dimension. Depth is bounded by the number of dimensions and NestedExpressions.</summary>
+    void InitialList(Initialiser initialiser, int dimension)
+    {
+        Deeper();
+        Token open = token;
+        Advance();
+        if (dimension >= Math.Max(initialiser.Dimensions, 1))
+        {
+            Fail($"'{{' is nested deeper than the array's {initialiser.Dimensions} dimensions", open.Position);
+        }
+        long start = initialiser.Position;
+        long stride = initialiser.Stride(dimension);
+        // a level's room: the next outer level's stride; the whole for the outermost
+        long end = dimension == 0 ? initialiser.Capacity : start + initialiser.Stride(dimension - 1);
+        while (!token.Is('}'))
+        {
+            if (token.Kind == TokenKind.End)
+            {
+                Fail("this '{' is never closed", open.Position);
+            }
+            if (initialiser.Position >= end)
+            {
+                throw Error($"too many initial values: there is room for {end - start}", token.Position);
+            }
+            if (token.Is('{'))
+            {
+                if (stride != 0 && (initialiser.Position - start) % stride != 0)
+                {
+                    throw Error("'{' in the middle of a row", token.Position);
+                }
+                long next = checked(initialiser.Position + stride);
+                InitialList(initialiser, dimension + 1);
+                initialiser.Skip(next);
+            }
+            else
+            {
+                if (initialiser.NextEnd > PtxLimits.InitialisedBytes)
+                {
+                    throw Error($"initial values beyond {PtxLimits.InitialisedBytes >> 20} MiB", token.Position);
+                }
+                InitialValue(initialiser);
+            }
+            if (!Accept(',') && !token.Is('}'))
+            {
+                throw Expected("',' or '}' in the list of initial values");
+            }
+        }
+        Advance();
+        expressionDepth--;
+    }
+
+    void InitialValue(Initialiser initialiser)
+    {
+        Token at = token;
+        if (StartsConstant)
+        {
+            Constant value = ConstantExpression("an initial value");
+            initialiser.Write(ConvertTo(initialiser.Type, value, at.Position));
+            return;
+        }
+        if (token.Kind != TokenKind.Identifier)
+        {
+            throw Expected("an initial value");
+        }
+        bool generic = Text.SequenceEqual("generic");
+        Token symbol = token;
+        string name = ExpectName("a symbol");
+        if (generic && Accept('('))
+        {
+            symbol = token;
+            name = ExpectName("a symbol");
+            if (token.Is('+') || token.Is('-'))
+            {
+                throw Error("write generic(symbol)+offset", token.Position);
+            }
+            Expect(')', "after the symbol");
+        }
+        else
+        {
+            generic = false;
+        }
+        long addend = token.Is('+') || token.Is('-') ? ExpectInteger("the offset", long.MinValue, long.MaxValue) : 0;
+        if (globals.FindHere(name) is not (PtxVariable { Space: StateSpace.Global or StateSpace.Const } or PtxFunction))
+        {
+            throw Undeclared("variable or function", name, symbol.Position);
+        }
+        if (initialiser.Type.Size() != 8 || initialiser.Type == PtxType.F64)
+        {
+            Fail($"an address needs 64 bits; the variable's type is .{TypeName(initialiser.Type)}", at.Position);
+        }
+        int offset = initialiser.Write(0);
+        initialiser.Relocations.Add(new(offset, name, addend, generic));
+    }
+
+    static string TypeName(PtxType type) => type.ToString().ToLowerInvariant();
+
+    /// <summary>A constant as a value of the type: PTX ISA 7.8, 4.5.1 (integers are truncated), 4.5.2 (floats rounded).</summary>
+    ulong ConvertTo(PtxType type, Constant value, SourcePosition position)
+    {
+        if (type is PtxType.F64)
+        {
+            return value.IsFloat && !value.IsSingle ? value.Bits : BitConverter.DoubleToUInt64Bits(value.AsDouble);
+        }
+        if (type is PtxType.F32)
+        {
+            return value.IsSingle ? value.Bits : BitConverter.SingleToUInt32Bits((float)value.AsDouble);
+        }
+        if (type is PtxType.F16)
+        {
+            return BitConverter.HalfToUInt16Bits((Half)value.AsDouble);
+        }
+        if (!value.IsFloat)
+        {
+            return value.Bits;
+        }
+        bool bits = type is PtxType.B8 or PtxType.B16 or PtxType.B32 or PtxType.B64;
+        return bits && type.Size() == (value.IsSingle ? 4 : 8) ? value.Bits
+            : throw Error($"a floating-point number cannot initialise a variable of type .{TypeName(type)}", position);
+    }
+}
