@@ -1,0 +1,127 @@
+// ldmatrix: 1, 2 or 4 matrices of 8 x 8 16-bit elements from shared memory into mma.sync fragments. Lanes 8i..8i+7 hold
+// the addresses of the rows of matrix i; a row is 16 bytes, at an address that is a multiple of 16. Thread l receives
+// elements 2*(l%4), 2*(l%4)+1 of row l/4: so a register, seen as 8 x 4 words, simply is the rows one after another, and
+// with .trans the same of the transposed matrix.
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
+using EpSam.VirtualGpu.Exec;
+
+namespace EpSam.VirtualGpu.Lanes;
+
+internal static unsafe class LdMatrix
+{
+    const int RowBytes = 16;
+
+    // Operands: address (3 ints), destinations, then the choices of .trans and of the state space.
+    [PtxWarp("ldmatrix.sync.aligned.m8n8.x1<,.trans><.shared,.generic,>.b16")]
+    public static void X1(Warp* w, byte* f, int* o) => Run(w, f, o, 1);
+
+    [PtxWarp("ldmatrix.sync.aligned.m8n8.x2<,.trans><.shared,.generic,>.b16")]
+    public static void X2(Warp* w, byte* f, int* o) => Run(w, f, o, 2);
+
+    [PtxWarp("ldmatrix.sync.aligned.m8n8.x4<,.trans><.shared,.generic,>.b16")]
+    public static void X4(Warp* w, byte* f, int* o) => Run(w, f, o, 4);
+
+    [SkipLocalsInit]
+    static void Run(Warp* w, byte* f, int* o, int matrices)
+    {
+        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "ldmatrix");
+        int* destinations = o + 3;
+        bool transposed = destinations[matrices] != 0, generic = destinations[matrices + 1] == 1;
+        uint* offsets = stackalloc uint[32];   // a copy: a destination may be the address register
+        Offsets(w, f, o, 8 * matrices, generic, offsets);
+        byte* shared = w->Block->Shared;
+        for (int i = 0; i < matrices; i++)
+        {
+            if (transposed) Transposed(shared, offsets + 8 * i, f + destinations[i]);
+            else Rows(shared, offsets + 8 * i, f + destinations[i]);
+        }
+    }
+
+    /// <summary>The rows' places in the block's shared memory: inside it and aligned, or a fault.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Offsets(Warp* w, byte* f, int* o, int lanes, bool generic, uint* offsets)
+    {
+        uint last = 0, bits = 0;   // the largest offset, and all of them or-ed for the alignment
+        if (o[2] == 0 && !generic)
+        {
+            Vector256<uint> constant = Vector256.Create((uint)o[1]), or = default, max = default;
+            for (int lane = 0; lane < lanes; lane += 8)
+            {
+                Vector256<uint> offset = Vector256.Load((uint*)(f + o[0]) + lane) + constant;
+                offset.Store(offsets + lane);
+                or |= offset;
+                max = Vector256.Max(max, offset);
+            }
+            for (int i = 0; i < 8; i++)
+            {
+                last = Math.Max(last, max[i]);
+                bits |= or[i];
+            }
+        }
+        else
+        {
+            for (int lane = 0; lane < lanes; lane++)
+            {
+                // What does not fit in 32 bits is out of bounds anyhow.
+                offsets[lane] = (uint)Math.Min(Offset(f, o, lane, generic), uint.MaxValue);
+                last = Math.Max(last, offsets[lane]);
+                bits |= offsets[lane];
+            }
+        }
+        if (last + (long)RowBytes > w->Block->SharedBytes || bits % RowBytes != 0) Fail(w, f, o, lanes, generic);
+    }
+
+    static ulong Offset(byte* f, int* o, int lane, bool generic)
+    {
+        ulong address = o[2] != 0 ? ((ulong*)(f + o[0]))[lane] : ((uint*)(f + o[0]))[lane];
+        address += (ulong)(long)o[1];
+        if (o[2] == 0) address = (uint)address;   // 32-bit addresses wrap round
+        return generic ? address - AddressSpace.SharedWindow : address;
+    }
+
+    /// <summary>Finds the first lane at fault.</summary>
+    static void Fail(Warp* w, byte* f, int* o, int lanes, bool generic)
+    {
+        int size = w->Block->SharedBytes;
+        for (int lane = 0; lane < lanes; lane++)
+        {
+            ulong offset = Offset(f, o, lane, generic);
+            if (offset > (ulong)Math.Max(0, size - RowBytes) || size < RowBytes)
+                MmaFault.Throw(w, o, lane, FaultKind.OutOfBounds, offset,
+                    $"ldmatrix reads {RowBytes} bytes at 0x{offset:x} of shared memory, of which the block has {size}");
+            if (offset % RowBytes != 0)
+                MmaFault.Throw(w, o, lane, FaultKind.Misaligned, offset,
+                    $"ldmatrix reads a row at 0x{offset:x} of shared memory, which is not a multiple of {RowBytes}");
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Rows(byte* shared, uint* offsets, byte* to)
+    {
+        for (int row = 0; row < 8; row++) Vector128.Load(shared + offsets[row]).Store(to + row * RowBytes);
+    }
+
+    [SkipLocalsInit]
+    static void Transposed(byte* shared, uint* offsets, byte* to)
+    {
+        ushort* matrix = stackalloc ushort[64];
+        Rows(shared, offsets, (byte*)matrix);
+        if (!Avx512BW.IsSupported)
+        {
+            for (int row = 0; row < 8; row++)
+                for (int column = 0; column < 8; column++) ((ushort*)to)[column * 8 + row] = matrix[row * 8 + column];
+            return;
+        }
+        // Element 8 * column + row of the result is element 8 * row + column of the 64 in both vectors.
+        Vector512<ushort> index = Vector512.Create(
+            (ushort)0, 8, 16, 24, 32, 40, 48, 56, 1, 9, 17, 25, 33, 41, 49, 57,
+            2, 10, 18, 26, 34, 42, 50, 58, 3, 11, 19, 27, 35, 43, 51, 59);
+        Vector512<ushort> lower = Vector512.Load(matrix), upper = Vector512.Load(matrix + 32);
+        Avx512BW.PermuteVar32x16x2(lower, index, upper).Store((ushort*)to);
+        Avx512BW.PermuteVar32x16x2(lower, index + Vector512.Create((ushort)4), upper).Store((ushort*)to + 32);
+    }
+}
