@@ -15,7 +15,7 @@ internal static unsafe class LdMatrix
 {
     const int RowBytes = 16;
 
-    // Operands: address (3 ints), destinations, then the choices of .trans and of the state space.
+    // Operands: address (3 ints), destinations, then the choices of .trans and of the state space (none means generic).
     [PtxWarp("ldmatrix.sync.aligned.m8n8.x1<,.trans><.shared,.generic,>.b16")]
     public static void X1(Warp* w, byte* f, int* o) => Run(w, f, o, 1);
 
@@ -30,7 +30,7 @@ internal static unsafe class LdMatrix
     {
         if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "ldmatrix");
         int* destinations = o + 3;
-        bool transposed = destinations[matrices] != 0, generic = destinations[matrices + 1] == 1;
+        bool transposed = destinations[matrices] != 0, generic = destinations[matrices + 1] != 0;
         uint* offsets = stackalloc uint[32];   // a copy: a destination may be the address register
         Offsets(w, f, o, 8 * matrices, generic, offsets);
         byte* shared = w->Block->Shared;
