@@ -9,7 +9,7 @@
 #define __device__ __attribute__((device))
 #define __constant__ __attribute__((constant))
 #define __shared__ __attribute__((shared))
-#define __launch_bounds__(threads) __attribute__((launch_bounds(threads)))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 #define thread_x() ((int)__nvvm_read_ptx_sreg_tid_x())
 #define block_x() ((int)__nvvm_read_ptx_sreg_ctaid_x())
 #define block_y() ((int)__nvvm_read_ptx_sreg_ctaid_y())
