@@ -15,25 +15,26 @@ internal static class OutputFiles
     }
 
     /// <summary>Writes all files or none.</summary>
-    public static void Write(IReadOnlyList<(string Path, byte[] Bytes)> files)
+    public static void Write(IReadOnlyList<(string Path, Action<Stream> Fill)> files)
     {
         List<(string Temporary, string Target)> written = [];
         try
         {
-            foreach ((string path, byte[] bytes) in files)
+            foreach ((string path, Action<Stream> fill) in files)
             {
                 string temporary = $"{path}.{Environment.ProcessId}.tmp";
                 written.Add((temporary, path));
                 using FileStream stream = new(temporary, FileMode.Create, FileAccess.Write);
-                stream.Write(bytes);
+                fill(stream);
                 stream.Flush(flushToDisk: true);
             }
             foreach ((string temporary, string target) in written) File.Move(temporary, target, overwrite: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
             foreach ((string temporary, _) in written)
                 if (File.Exists(temporary)) File.Delete(temporary);
+            if (e is not (IOException or UnauthorizedAccessException)) throw;
             throw new UserError($"cannot write {written[^1].Target}: {e.Message}");
         }
     }

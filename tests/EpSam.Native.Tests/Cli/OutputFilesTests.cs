@@ -17,7 +17,7 @@ public sealed class OutputFilesTests
     {
         string a = Path.Combine(directory, "a"), b = Path.Combine(directory, "b");
         File.WriteAllBytes(a, [9, 9, 9]);
-        OutputFiles.Write([(a, [1]), (b, [2, 3])]);
+        OutputFiles.Write([(a, s => s.Write([1])), (b, s => s.Write([2, 3]))]);
         Assert.That(File.ReadAllBytes(a), Is.EqualTo(new byte[] { 1 }));
         Assert.That(File.ReadAllBytes(b), Is.EqualTo(new byte[] { 2, 3 }));
         Assert.That(Directory.GetFiles(directory), Has.Length.EqualTo(2));
@@ -28,10 +28,18 @@ public sealed class OutputFilesTests
     {
         string a = Path.Combine(directory, "a"), b = Path.Combine(directory, "missing", "b");
         File.WriteAllBytes(a, [9]);
-        UserError? error = Assert.Throws<UserError>(() => OutputFiles.Write([(a, [1]), (b, [2])]));
+        UserError? error = Assert.Throws<UserError>(() => OutputFiles.Write([(a, s => s.Write([1])), (b, s => s.Write([2]))]));
         Assert.That(error!.Message, Does.StartWith($"cannot write {b}: "));
         Assert.That(File.ReadAllBytes(a), Is.EqualTo(new byte[] { 9 }));
         Assert.That(Directory.GetFiles(directory), Has.Length.EqualTo(1));
+    }
+
+    [Test]
+    public void Write_ContentFails_NothingIsLeft()
+    {
+        string a = Path.Combine(directory, "a");
+        Assert.Throws<InvalidOperationException>(() => OutputFiles.Write([(a, _ => throw new InvalidOperationException())]));
+        Assert.That(Directory.GetFiles(directory), Is.Empty);
     }
 
     [Test]
