@@ -32,6 +32,11 @@ internal static class Program
             error.WriteLine($"epsam: {e.Message}");
             return e.Code;
         }
+        catch (EpSam.Cuda.CuUnavailableException e)
+        {
+            error.WriteLine($"epsam: {e.Message}");
+            return ExitCode.Failure;
+        }
     }
 
     static RootCommand Root() => new("Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
