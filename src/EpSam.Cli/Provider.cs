@@ -1,11 +1,41 @@
 // The --gpu option: which provider fills the driver table, opened with what the command wants of it.
 using System.CommandLine;
 using EpSam.Cuda;
+using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Cli;
 
-/// <summary>Checks is "all" or "none".</summary>
-internal sealed record ProviderOptions(string Gpu, string Checks = "all", bool Interpret = false, bool Counters = false);
+/// <summary>What a command wants of a GPU. Card is null for the default card, and for the native provider.</summary>
+internal sealed record ProviderOptions(
+    bool IsVirtual, string? Card = null, CheckFlags Checks = CheckFlags.All, bool Interpret = false, bool Counters = false)
+{
+    public static ProviderOptions Virtual { get; } = new(true);
+    public static ProviderOptions Native { get; } = new(false);
+
+    /// <summary>From the command line; throws a usage error.</summary>
+    public static ProviderOptions Parse(string gpu, string checks, bool interpret, bool counters)
+    {
+        CheckFlags flags = checks switch
+        {
+            "all" => CheckFlags.All,
+            "none" => CheckFlags.None,
+            _ => throw UserError.Usage($"--check {checks}: expected all or none"),
+        };
+        switch (gpu.Split(':', 2))
+        {
+            case ["virtual"]:
+                return new ProviderOptions(true, null, flags, interpret, counters);
+            case ["virtual", { Length: > 0 } card]:
+                return new ProviderOptions(true, card, flags, interpret, counters);
+            case ["native"]:
+                if (interpret || counters)
+                    throw UserError.Usage("--interpret and --counters are the virtual GPU's; leave out --gpu native");
+                return Native;
+            default:
+                throw UserError.Usage($"--gpu {gpu}: expected virtual, virtual:CARD or native");
+        }
+    }
+}
 
 internal sealed class Provider(Device device, bool isVirtual) : IDisposable
 {
@@ -21,23 +51,11 @@ internal sealed class Provider(Device device, bool isVirtual) : IDisposable
 
     public static Provider Open(ProviderOptions options)
     {
-        string[] parts = options.Gpu.Split(':', 2);
-        switch (parts)
-        {
-            case ["native"]:
-                if (options.Interpret || options.Counters)
-                    throw UserError.Usage("--interpret and --counters are the virtual GPU's; leave out --gpu native");
-                return OpenNative();
-            default:
-                throw UserError.Usage($"--gpu {options.Gpu}: expected virtual, virtual:CARD or native");
-        }
-    }
-
-    static Provider OpenNative()
-    {
         try
         {
-            return new Provider(new Device(CuNative.OpenDriver()), isVirtual: false);
+            return options.IsVirtual
+                ? throw new UserError("the virtual GPU is not there yet")
+                : new Provider(new Device(CuNative.OpenDriver()), isVirtual: false);
         }
         catch (CuException e)
         {

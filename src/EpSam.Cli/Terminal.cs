@@ -1,21 +1,27 @@
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace EpSam.Cli;
 
 internal static class Terminal
 {
-    const int WideEnough = 240;
+    const int WideEnough = 200;
 
-    /// <summary>Tables on a writer: coloured and fitted on a terminal, plain and never wrapped in a file or pipe.</summary>
-    public static IAnsiConsole On(TextWriter writer)
+    /// <summary>Writes a table: fitted to a terminal; never wrapped, coloured or padded in a file or pipe.</summary>
+    public static void Write(TextWriter writer, IRenderable table)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
-        bool isTerminal = ReferenceEquals(writer, Console.Out) && !Console.IsOutputRedirected;
-        if (!isTerminal)
+        if (ReferenceEquals(writer, Console.Out) && !Console.IsOutputRedirected)
         {
-            console.Profile.Width = WideEnough;
-            console.Profile.Capabilities.Ansi = false;
+            AnsiConsole.Write(table);
+            return;
         }
-        return console;
+        StringWriter text = new();
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors,
+        });
+        console.Profile.Width = WideEnough;
+        console.Write(table);
+        foreach (string line in text.ToString().Split('\n').Select(l => l.TrimEnd()).Where(l => l.Length > 0)) writer.WriteLine(line);
     }
 }

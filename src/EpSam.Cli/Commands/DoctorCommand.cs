@@ -21,7 +21,12 @@ internal sealed record DoctorReport(
 internal static class DoctorCommand
 {
     static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
-    static readonly JsonSerializerOptions Layout = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+    static readonly JsonSerializerOptions Layout = new()
+    {
+        WriteIndented = true,
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,   // for people and files, not for HTML
+    };
 
     public static Command Create()
     {
@@ -49,12 +54,14 @@ internal static class DoctorCommand
     {
         try
         {
-            using Provider provider = Provider.Open(new ProviderOptions("native"));
+            using Provider provider = Provider.Open(ProviderOptions.Native);
             return new DoctorProvider("native", true, "CUDA driver", [Describe(provider.Device)], null);
         }
         catch (CuUnavailableException e)
         {
-            return new DoctorProvider("native", false, FirstLine(e.Message), [], e.Advice);
+            string reason = e is CuLibraryMissingException missing
+                ? $"{missing.Library} is not here: {string.Join(", ", missing.Tried)}" : FirstLine(e.Message);
+            return new DoctorProvider("native", false, reason, [], e.Advice);
         }
         catch (Exception e) when (e is CuException or UserError)
         {
@@ -66,7 +73,7 @@ internal static class DoctorCommand
     {
         try
         {
-            using Provider provider = Provider.Open(new ProviderOptions("virtual"));
+            using Provider provider = Provider.Open(ProviderOptions.Virtual);
             return new DoctorProvider("virtual", true, "PTX on the CPU", [Describe(provider.Device)], null);
         }
         catch (Exception e) when (e is CuException or UserError or InvalidOperationException)
@@ -115,7 +122,7 @@ internal static class DoctorCommand
         }
         foreach (DoctorTool tool in report.Tools)
             providers.AddRow(tool.Name, tool.Found is null ? "not here" : "found", Markup.Escape(tool.Found ?? tool.Purpose));
-        Terminal.On(writer).Write(providers);
+        Terminal.Write(writer, providers);
         foreach (DoctorProvider provider in report.Providers)
             if (provider.Install is string advice) writer.WriteLine($"{provider.Name}: {advice}");
         foreach (DoctorTool tool in report.Tools)

@@ -23,7 +23,7 @@ internal static class PtxCheckCommand
         string text = InputFile.ReadPtx(file);
         PtxModule module = PtxFile.Parse(file, text);
         PtxFunction[] entries = [.. module.Functions.Where(f => f.IsEntry)];
-        using Provider provider = Provider.Open(new ProviderOptions("virtual"));
+        using Provider provider = Provider.Open(ProviderOptions.Virtual);
         CUmodule loaded = PtxFile.Load(provider.Device, file, text);
 
         string? program = Ptxas.Find();
@@ -47,7 +47,7 @@ internal static class PtxCheckCommand
                 row.AddRange([$"{a.Registers}", Bytes(a.Shared), Bytes(a.SpillStores + a.SpillLoads), Bytes(a.Stack)]);
             table.AddRow([.. row]);
         }
-        Terminal.On(writer).Write(table);
+        Terminal.Write(writer, table);
         string count = entries.Length == 1 ? "1 entry" : $"{entries.Length} entries";
         writer.WriteLine($"{file}: {count}, PTX {module.VersionMajor}.{module.VersionMinor}, {module.Target}: builds on the virtual GPU");
         if (program is null)

@@ -51,7 +51,7 @@ internal static class PtxRunCommand
         int shared = parsed.GetValue(Shared);
         if (shared < 0) throw UserError.Usage($"--shared {shared}: expected a number of bytes, 0 or more");
         ArgumentSpec[] specs = [.. (parsed.GetValue(Arguments) ?? []).Select(ArgumentSpec.Parse)];
-        ProviderOptions options = new(parsed.GetValue(Provider.Option) ?? "virtual", parsed.GetValue(Check) ?? "all",
+        ProviderOptions options = ProviderOptions.Parse(parsed.GetValue(Provider.Option) ?? "virtual", parsed.GetValue(Check) ?? "all",
             parsed.GetValue(Interpret), parsed.GetValue(Counters));
         RequireDistinctOutputs(specs);
 
