@@ -1,0 +1,231 @@
+// From the address operand of a memory instruction to 32 host addresses, one struct per state space. Every space keeps
+// the process safe: an active lane outside of the space is a KernelFault. Inactive lanes may hold anything; their host
+// address is never used. Address operand (3 ints): frame offset of the register or -1, constant offset, 1 if W64.
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
+using EpSam.VirtualGpu.Exec;
+
+namespace EpSam.VirtualGpu.Lanes;
+
+/// <summary>32 addresses in lane order, on the stack.</summary>
+[InlineArray(32)]
+internal struct LaneAddresses
+{
+    ulong _first;
+}
+
+/// <summary>State spaces, in the order of the patterns' groups.</summary>
+internal enum Space { Global, Const, Shared, Local, Param, Generic }
+
+internal unsafe interface ISpace
+{
+    /// <summary>Host addresses for accesses of so many bytes. Faults when an active lane is outside.</summary>
+    static abstract void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3);
+}
+
+internal static unsafe class LaneAddress
+{
+    public static U64 Iota => Vector512<ulong>.Indices;
+
+    /// <summary>Addresses as the instruction states them: register + offset. A 32-bit register wraps at 32 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Effective(byte* f, int* a, out U64 a0, out U64 a1, out U64 a2, out U64 a3)
+    {
+        if (a[2] != 0)
+        {
+            U64 offset = Vector512.Create((ulong)a[1]);
+            byte* r = f + a[0];
+            a0 = Vector512.Load((ulong*)r) + offset;
+            a1 = Vector512.Load((ulong*)(r + 64)) + offset;
+            a2 = Vector512.Load((ulong*)(r + 128)) + offset;
+            a3 = Vector512.Load((ulong*)(r + 192)) + offset;
+            return;
+        }
+        U32 low = Vector512.Create((uint)a[1]), high = low;
+        if (a[0] >= 0)
+        {
+            low += Vector512.Load((uint*)(f + a[0]));
+            high += Vector512.Load((uint*)(f + a[0] + 64));
+        }
+        a0 = Vector512.WidenLower(low);
+        a1 = Vector512.WidenUpper(low);
+        a2 = Vector512.WidenLower(high);
+        a3 = Vector512.WidenUpper(high);
+    }
+
+    /// <summary>The effective addresses as numbers.</summary>
+    public static void Effective(byte* f, int* a, LaneAddresses* to)
+    {
+        Effective(f, a, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        Store(a0, a1, a2, a3, to);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(U64 a0, U64 a1, U64 a2, U64 a3, LaneAddresses* to)
+    {
+        a0.Store((ulong*)to);
+        a1.Store((ulong*)to + 8);
+        a2.Store((ulong*)to + 16);
+        a3.Store((ulong*)to + 24);
+    }
+
+    /// <summary>True when all 32 values - start are at most limit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AllWithin(U64 a0, U64 a1, U64 a2, U64 a3, ulong start, ulong limit)
+    {
+        U64 s = Vector512.Create(start), l = Vector512.Create(limit);
+        U64 highest = Vector512.Max(Vector512.Max(a0 - s, a1 - s), Vector512.Max(a2 - s, a3 - s));
+        return Vector512.LessThanOrEqualAll(highest, l);
+    }
+
+    /// <summary>Offsets in [0, size) of a block of host memory.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Window(string space, byte* start, int size, Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        Effective(f, o, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        if (size < bytes || !AllWithin(a0, a1, a2, a3, 0, (ulong)(size - bytes)))
+            CheckWindow(space, size, w, f, o, bytes, write);
+        U64 h = Vector512.Create((ulong)start);
+        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static void CheckWindow(string space, int size, Warp* w, byte* f, int* o, int bytes, bool write)
+    {
+        LaneAddresses buffer;
+        Effective(f, o, &buffer);
+        var offsets = (ulong*)&buffer;
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            if (size < bytes || offsets[lane] > (ulong)(size - bytes))
+                Faults.ThrowWindow(space, size, w, o, lane, offsets[lane], bytes, write);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static void CheckGlobal(Warp* w, byte* f, int* o, int bytes, bool write)
+    {
+        LaneAddresses buffer;
+        Effective(f, o, &buffer);
+        var addresses = (ulong*)&buffer;
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            if (!AddressSpace.IsDevice(addresses[lane], (ulong)bytes))
+                Faults.ThrowGlobal(w, o, lane, addresses[lane], bytes, write);
+        }
+    }
+
+    /// <summary>Host address of one generic address; faults when it is none.</summary>
+    public static byte* ResolveGeneric(Warp* w, int* o, int lane, ulong address, int bytes, bool write)
+    {
+        if (AddressSpace.IsDevice(address, (ulong)bytes))
+            return AddressSpace.ToHost(address);
+        BlockState* block = w->Block;
+        ulong shared = address - AddressSpace.SharedWindow, local = address - AddressSpace.LocalWindow;
+        if (shared < AddressSpace.WindowBytes)
+        {
+            if (shared + (ulong)bytes > (ulong)block->SharedBytes)
+                Faults.ThrowWindow("shared", block->SharedBytes, w, o, lane, shared, bytes, write);
+            return block->Shared + shared;
+        }
+        if (local < AddressSpace.WindowBytes)
+        {
+            if (local + (ulong)bytes > (ulong)w->LocalBytes)
+                Faults.ThrowWindow("local", w->LocalBytes, w, o, lane, local, bytes, write);
+            return w->Local + (long)lane * w->LocalBytes + local;
+        }
+        Faults.ThrowGlobal(w, o, lane, address, bytes, write);
+        return null;
+    }
+}
+
+/// <summary>.global and .const: device addresses.</summary>
+internal readonly unsafe struct GlobalSpace : ISpace
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        LaneAddress.Effective(f, o, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        ulong limit = AddressSpace.Accessible - (ulong)bytes;
+        if (!LaneAddress.AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, limit))
+            LaneAddress.CheckGlobal(w, f, o, bytes, write);
+        U64 h = Vector512.Create((ulong)AddressSpace.ToHostOffset);
+        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
+    }
+}
+
+internal readonly unsafe struct SharedSpace : ISpace
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        BlockState* block = w->Block;
+        LaneAddress.Window("shared", block->Shared, block->SharedBytes, w, f, o, bytes, write,
+            out h0, out h1, out h2, out h3);
+    }
+}
+
+internal readonly unsafe struct ParamSpace : ISpace
+{
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        BlockState* block = w->Block;
+        LaneAddress.Window("parameter", block->Param, block->ParamBytes, w, f, o, bytes, write,
+            out h0, out h1, out h2, out h3);
+    }
+}
+
+/// <summary>.local: each lane has LocalBytes of its own.</summary>
+internal readonly unsafe struct LocalSpace : ISpace
+{
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        LaneAddress.Window("local", w->Local, w->LocalBytes, w, f, o, bytes, write,
+            out h0, out h1, out h2, out h3);
+        U64 lane = Vector512<ulong>.Indices * (ulong)w->LocalBytes, eight = Vector512.Create(8 * (ulong)w->LocalBytes);
+        h0 += lane;
+        h1 += lane + eight;
+        h2 += lane + eight + eight;
+        h3 += lane + eight + eight + eight;
+    }
+}
+
+/// <summary>Generic addresses: each lane may mean another space.</summary>
+internal readonly unsafe struct GenericSpace : ISpace
+{
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        LaneAddress.Effective(f, o, out h0, out h1, out h2, out h3);
+        ulong limit = AddressSpace.Accessible - (ulong)bytes;
+        if (LaneAddress.AllWithin(h0, h1, h2, h3, AddressSpace.DeviceBase, limit))
+        {
+            U64 offset = Vector512.Create((ulong)AddressSpace.ToHostOffset);
+            (h0, h1, h2, h3) = (h0 + offset, h1 + offset, h2 + offset, h3 + offset);
+            return;
+        }
+        LaneAddresses buffer;
+        var h = (ulong*)&buffer;
+        LaneAddress.Store(h0, h1, h2, h3, &buffer);
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            h[lane] = (ulong)LaneAddress.ResolveGeneric(w, o, lane, h[lane], bytes, write);
+        }
+        h0 = Vector512.Load(h);
+        h1 = Vector512.Load(h + 8);
+        h2 = Vector512.Load(h + 16);
+        h3 = Vector512.Load(h + 24);
+    }
+}
