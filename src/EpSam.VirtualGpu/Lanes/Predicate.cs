@@ -87,7 +87,7 @@ internal static class Predicate
     [MethodImpl(Inline)]
     public static U64 Selp(U64 a, U64 b, uint p) => Vector512.ConditionalSelect(Mask64(p), a, b);
 
-    // slct: a where c >= 0, else b. A float c that is NaN selects b; -0 counts as zero.
+    // slct with an integer c: a where c >= 0, else b. With a float c: FloatCompare.
     [Ptx("slct.{b,u,s}16.s32")]
     [MethodImpl(Inline)] public static U32 Slct16(U32 a, U32 b, U32 c) => IntegerWide.Low16(Slct(a, b, c));
     [Ptx("slct.{b32,u32,s32,f32}.s32")]
@@ -98,18 +98,4 @@ internal static class Predicate
     [MethodImpl(Inline)]
     public static U64 Slct(U64 a, U64 b, H32 c) =>
         Vector512.ConditionalSelect(IntegerWide.SignMask(IntegerWide.WidenSigned(c)), b, a);
-
-    [Ptx("slct.{b,u,s}16.f32")]
-    [MethodImpl(Inline)] public static U32 SlctF16(U32 a, U32 b, U32 c) => IntegerWide.Low16(SlctF(a, b, c));
-    [Ptx("slct.{b32,u32,s32,f32}.f32")]
-    [MethodImpl(Inline)]
-    public static U32 SlctF(U32 a, U32 b, U32 c) => Vector512.ConditionalSelect(
-        Vector512.GreaterThanOrEqual(c.AsSingle(), Vector512<float>.Zero).AsUInt32(), a, b);
-    [Ptx("slct.{b64,u64,s64,f64}.f32")]
-    [MethodImpl(Inline)]
-    public static U64 SlctF(U64 a, U64 b, H32 c)
-    {
-        H32 positive = Vector256.GreaterThanOrEqual(c.AsSingle(), Vector256<float>.Zero).AsUInt32();
-        return Vector512.ConditionalSelect(IntegerWide.WidenSigned(positive), a, b);
-    }
 }

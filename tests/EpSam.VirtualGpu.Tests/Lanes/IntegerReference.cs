@@ -66,10 +66,7 @@ internal static class IntegerReference
             case "setp": return Compare(mode, N(0), N(1)) ? 1u : 0;
             case "selp": return (raw[2] & 1) != 0 ? Bits(U(0)) : Bits(U(1));
             case "slct":
-                bool first = parts[2] == "s32"
-                    ? Signed(raw[2], 32) >= 0
-                    : BitConverter.UInt32BitsToSingle((uint)raw[2]) >= 0;
-                return Bits(U(first ? 0 : 1));
+                return Bits(U(Signed(raw[2], 32) >= 0 ? 0 : 1));
             case "cvt":
                 string from = parts[2];
                 int fromWidth = int.Parse(from.AsSpan(1));
