@@ -22,6 +22,10 @@ internal unsafe struct Warp
     public int Index;          // warp's number in its thread block
     public int BarrierId;      // >= 0: waiting at this barrier
     public int BarrierCount;   // threads the barrier waits for; 0 = all of the block
+    public BarrierKind BarrierKind;
+    public uint BarrierValue;  // bar.red: lanes whose predicate is true
+    public int BarrierResult;  // bar.red: frame offset of the destination
+    public int BarrierLine;    // PTX line, for reports
     public BlockState* Block;
     public byte* Frame;        // registers; 64-byte aligned
     public byte* Local;        // .local memory, lane-major: lane l owns [l*LocalBytes, (l+1)*LocalBytes)
@@ -30,6 +34,9 @@ internal unsafe struct Warp
     public ulong Scratch;      // for Checks
     public StackEntry* Stack;  // Program.StackCapacity entries
 }
+
+/// <summary>What a warp does at a named barrier.</summary>
+internal enum BarrierKind { Sync, Arrive, ReducePopc, ReduceAnd, ReduceOr }
 
 /// <summary>Lanes waiting to run Pc once the current path has reached its reconvergence point.</summary>
 internal struct StackEntry
