@@ -16,7 +16,8 @@ internal sealed class Reg(int index, RegClass cls, string name)
     public int Index { get; } = index;
     public RegClass Class { get; } = cls;
     public string Name { get; } = name;
-    public bool IsSpecial { get; init; }   // tid.x, tid.y, tid.z, laneid: written before the kernel starts, never by it
+    public bool IsSpecial { get; init; }   // tid.x, laneid, constants: written before the kernel starts, never by it
+    public ulong? Constant { get; init; }  // a special register that holds this value in all lanes
     public int Bytes => Class switch { RegClass.W32 => 128, RegClass.W64 => 256, _ => 4 };
     public override string ToString() => Name;
 }
@@ -34,7 +35,6 @@ internal enum OpKind
     Lane,      // Dst = Method(Sources), some lanes at a time
     Warp,      // Method(warp, frame, operands)
     Special,   // Dst = special register Raw[0], the same for the whole warp
-    Barrier,   // Raw[0] = BarrierKind; Sources = id, count (0 = all), predicate mask; last of its block
 }
 
 /// <summary>One operation. Guard: it happens only in lanes whose predicate is true (false with GuardNegated).</summary>
@@ -100,10 +100,21 @@ internal sealed class Kernel
     public int StaticShared { get; set; }
     public int Local { get; set; }                           // bytes a lane
 
-    public Reg NewReg(RegClass cls, string name, bool special = false)
+    readonly Dictionary<(RegClass, ulong), Reg> constants = [];
+
+    public Reg NewReg(RegClass cls, string name, bool special = false, ulong? constant = null)
     {
-        Reg reg = new(Regs.Count, cls, name) { IsSpecial = special };
+        Reg reg = new(Regs.Count, cls, name) { IsSpecial = special, Constant = constant };
         Regs.Add(reg);
+        return reg;
+    }
+
+    /// <summary>The register that holds this constant; the same one each time.</summary>
+    public Reg Constant(RegClass cls, ulong bits)
+    {
+        if (cls == RegClass.W32) bits = (uint)bits;
+        if (!constants.TryGetValue((cls, bits), out Reg? reg))
+            constants[(cls, bits)] = reg = NewReg(cls, $"#{bits:x}", special: true, constant: bits);
         return reg;
     }
 
