@@ -25,15 +25,15 @@ internal static unsafe class SpecialRegisters
     public static ulong Read(Warp* w, int id)
     {
         BlockState* b = w->Block;
-        return Names[id] switch
+        return id switch   // in the order of Names
         {
-            "%ntid.x" => (uint)b->ThreadsX, "%ntid.y" => (uint)b->ThreadsY, "%ntid.z" => (uint)b->ThreadsZ,
-            "%ctaid.x" => (uint)b->BlockX, "%ctaid.y" => (uint)b->BlockY, "%ctaid.z" => (uint)b->BlockZ,
-            "%nctaid.x" => (uint)b->GridX, "%nctaid.y" => (uint)b->GridY, "%nctaid.z" => (uint)b->GridZ,
-            "%warpid" => (uint)w->Index, "%nwarpid" => (uint)b->WarpCount,
-            "%smid" => 0, "%nsmid" => 1, "%gridid" => 0,
-            "%clock" or "%globaltimer_lo" => (uint)Nanoseconds(), "%clock_hi" or "%globaltimer_hi" => Nanoseconds() >> 32,
-            "%clock64" or "%globaltimer" => Nanoseconds(),
+            0 => (uint)b->ThreadsX, 1 => (uint)b->ThreadsY, 2 => (uint)b->ThreadsZ,
+            3 => (uint)b->BlockX, 4 => (uint)b->BlockY, 5 => (uint)b->BlockZ,
+            6 => (uint)b->GridX, 7 => (uint)b->GridY, 8 => (uint)b->GridZ,
+            9 => (uint)w->Index, 10 => (uint)b->WarpCount,
+            11 => 0, 12 => 1, 13 => 0,
+            14 or 18 => (uint)Nanoseconds(), 15 or 19 => Nanoseconds() >> 32, 16 or 17 => Nanoseconds(),
+            20 => (uint)b->DynamicBytes,
             _ => (uint)b->SharedBytes,
         };
     }

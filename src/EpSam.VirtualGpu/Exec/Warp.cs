@@ -53,6 +53,7 @@ internal unsafe struct BlockState
     public byte* Param;        // the launch's parameters, ParamBytes
     public byte* SharedShadow; // race and initialisation records, or null when these checks are off
     public int SharedBytes;    // static + dynamic
+    public int DynamicBytes;   // the dynamic part of it
     public int ParamBytes;
     public int BlockX, BlockY, BlockZ;        // ctaid
     public int GridX, GridY, GridZ;           // nctaid
