@@ -51,7 +51,8 @@ internal sealed unsafe class BlockRunner : IDisposable
         for (int i = 0; i < warpCount; i++)
         {
             Warp* w = &warps[i];
-            (w->Index, w->Block, w->LocalBytes) = (i, block, variant.LocalBytes);
+            (w->Index, w->LocalBytes) = (i, variant.LocalBytes);
+            w->Block = block;
             w->Frame = Take(ref at, variant.FrameBytes);
             w->Local = Take(ref at, 32L * variant.LocalBytes + Margin);
             w->Stack = (StackEntry*)Take(ref at, sizeof(StackEntry) * Divergence.StackCapacity);

@@ -51,7 +51,7 @@ internal sealed unsafe partial class Emitter
         Reg dst = op.Dst!;
         il.Emit(OpCodes.Ldarg_0);
         il.Emit(OpCodes.Ldc_I4, op.Raw[0]);
-        CallStatic(typeof(SpecialRegisters), nameof(SpecialRegisters.Read));
+        CallStatic(typeof(SpecialValues), nameof(SpecialValues.Read));
         if (dst.Class == RegClass.W32) il.Emit(OpCodes.Conv_U4);
         LocalBuilder value = splicer.Take(ScalarType(dst.Class));
         il.Emit(OpCodes.Stloc, value);

@@ -234,7 +234,7 @@ internal sealed unsafe class InterpretedVariant : Variant
 
     void ReadSpecial(Warp* w, Op op, uint mask)
     {
-        ulong value = SpecialRegisters.Read(w, op.Raw[0]);
+        ulong value = SpecialValues.Read(w, op.Raw[0]);
         byte* at = w->Frame + offsets[op.Dst!.Index];
         for (int lane = 0; lane < 32; lane++)
         {

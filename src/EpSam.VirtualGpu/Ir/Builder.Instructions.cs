@@ -257,7 +257,7 @@ internal sealed partial class Builder
         if (tid >= 0) return Widened(kernel.Tid[tid], cls);
         if (name == "%laneid") return Widened(kernel.LaneId, cls);
         if (name.StartsWith("%lanemask_", StringComparison.Ordinal)) return LaneMask(name[10..]);
-        if (!SpecialRegisters.TryFind(name, out int id, out bool is64)) throw Error($"special register {name} is not supported");
+        if (!SpecialValues.TryFind(name, out int id, out bool is64)) throw Error($"special register {name} is not supported");
         Reg value = Temp(is64 ? RegClass.W64 : RegClass.W32);
         Add(new Op { Kind = OpKind.Special, Position = statement.Position, Dsts = [value], Raw = [id], Class = Counter.Integer });
         return is64 == (cls == RegClass.W64) ? value : is64 ? Truncated(value) : Widened(value, cls);

@@ -3,7 +3,7 @@ using System.Diagnostics;
 
 namespace EpSam.VirtualGpu.Exec;
 
-internal static unsafe class SpecialRegisters
+internal static unsafe class SpecialValues
 {
     static readonly string[] Names =
     [
