@@ -1,0 +1,68 @@
+// The element types a matrix product reads and writes, as conversions to and from the type it computes in.
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace EpSam.VirtualGpu.Blas;
+
+/// <summary>Type of a matrix in memory.</summary>
+internal enum GemmType { F32, F16, BF16, F64 }
+
+/// <summary>Elements of a matrix in memory, as float.</summary>
+internal unsafe interface IGemmElement
+{
+    static abstract int Size { get; }
+    static abstract float Load(byte* at);
+    static abstract Vector128<float> Load4(byte* at);
+    static abstract void Store(byte* at, float value);
+}
+
+internal readonly unsafe struct GemmF32 : IGemmElement
+{
+    public static int Size => 4;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Load(byte* at) => *(float*)at;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Load4(byte* at) => Vector128.Load((float*)at);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(byte* at, float value) => *(float*)at = value;
+}
+
+internal readonly unsafe struct GemmBf16 : IGemmElement
+{
+    public static int Size => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Load(byte* at) => BitConverter.UInt32BitsToSingle((uint)*(ushort*)at << 16);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Load4(byte* at) =>
+        (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)at).AsUInt16()) << 16).AsSingle();
+
+    /// <summary>To nearest even; NaN becomes 0x7fff.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(byte* at, float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        *(ushort*)at = float.IsNaN(value) ? (ushort)0x7fff : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+}
+
+internal readonly unsafe struct GemmF16 : IGemmElement
+{
+    public static int Size => 2;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Load(byte* at) => (float)*(Half*)at;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> Load4(byte* at) =>
+        Lanes.MmaF16.Even(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)at).AsUInt16()));
+
+    /// <summary>To nearest even; NaN becomes 0x7fff.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store(byte* at, float value) =>
+        *(ushort*)at = float.IsNaN(value) ? (ushort)0x7fff : BitConverter.HalfToUInt16Bits((Half)value);
+}
