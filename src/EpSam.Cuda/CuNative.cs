@@ -35,15 +35,21 @@ public static unsafe class CuNative
     /// <see cref="CuUnavailableException"/>s, or <see cref="CuException"/> when cuInit fails in another way.
     /// </summary>
     /// <param name="path">A file to load instead of the usual names.</param>
-    public static CuDriver OpenDriver(string? path = null)
+    public static CuDriver OpenDriver(string? path = null) => Start(LoadDriver(path));
+
+    /// <summary>Version, cuInit and device count of a resolved table.</summary>
+    internal static CuDriver Start(CuDriver driver)
     {
-        CuDriver driver = LoadDriver(path);
         int version = 0, count = 0;
         driver.Check(driver.cuDriverGetVersion(&version));
-        RequireVersion(version);
+        if (version < RequiredDriverVersion)
+        {
+            throw new CuDriverTooOldException(version, RequiredDriverVersion,
+                "Update the NVIDIA driver to version 470 or later, or use the virtual GPU.");
+        }
         CUresult result = driver.cuInit(0);
         if (result == CUresult.CUDA_ERROR_NO_DEVICE) throw NoDevice(result);
-        driver.Check(result, "cuInit");
+        driver.Check(result, "cuInit(0)");
         driver.Check(driver.cuDeviceGetCount(&count));
         return count > 0 ? driver : throw NoDevice(result);
     }
@@ -57,14 +63,6 @@ public static unsafe class CuNative
     /// <param name="path">A file to load instead of the usual names.</param>
     public static CuBlas LoadBlas(string? path = null) =>
         Load<CuBlas>("cuBLAS", path is null ? BlasNames : [path], BlasAdvice);
-
-    /// <summary>Throws <see cref="CuDriverTooOldException"/> for a version below the required one.</summary>
-    internal static void RequireVersion(int version)
-    {
-        if (version < RequiredDriverVersion)
-            throw new CuDriverTooOldException(version, RequiredDriverVersion,
-                "Update the NVIDIA driver to version 470 or later, or use the virtual GPU.");
-    }
 
     static CuNoDeviceException NoDevice(CUresult result) => new(result,
         "Look at nvidia-smi and CUDA_VISIBLE_DEVICES; in a container pass the GPU through (--gpus all); "
