@@ -108,11 +108,31 @@ internal static unsafe class LaneAddress
         }
     }
 
+    /// <summary>Host addresses of device addresses; a is the address operand.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Device(Warp* w, byte* f, int* o, int* a, int bytes, bool write,
+        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    {
+        Effective(f, a, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        if (!AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, AddressSpace.Accessible - (ulong)bytes))
+            CheckDevice(w, f, o, a, bytes, write);
+        U64 h = Vector512.Create((ulong)AddressSpace.ToHostOffset);
+        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
+    }
+
+    /// <summary>Host address of one device address; faults when it is none.</summary>
+    public static byte* ResolveDevice(Warp* w, int* o, int lane, ulong address, int bytes)
+    {
+        if (!AddressSpace.IsDevice(address, (ulong)bytes))
+            Faults.ThrowGlobal(w, o, lane, address, bytes, write: false);
+        return AddressSpace.ToHost(address);
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void CheckGlobal(Warp* w, byte* f, int* o, int bytes, bool write)
+    static void CheckDevice(Warp* w, byte* f, int* o, int* a, int bytes, bool write)
     {
         LaneAddresses buffer;
-        Effective(f, o, &buffer);
+        Effective(f, a, &buffer);
         var addresses = (ulong*)&buffer;
         for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
         {
@@ -153,12 +173,7 @@ internal readonly unsafe struct GlobalSpace : ISpace
     public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
         out U64 h0, out U64 h1, out U64 h2, out U64 h3)
     {
-        LaneAddress.Effective(f, o, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
-        ulong limit = AddressSpace.Accessible - (ulong)bytes;
-        if (!LaneAddress.AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, limit))
-            LaneAddress.CheckGlobal(w, f, o, bytes, write);
-        U64 h = Vector512.Create((ulong)AddressSpace.ToHostOffset);
-        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
+        LaneAddress.Device(w, f, o, o, bytes, write, out h0, out h1, out h2, out h3);
     }
 }
 

@@ -1,0 +1,139 @@
+// cp.async: copies from global to shared memory that the hardware makes in the background. Here the bytes are copied at
+// once; with checks on the destination is marked pending, and reading it before the copying thread has waited for the
+// group is a fault. Operands: destination address (3 ints), source address (3 ints), size in bytes, and the frame offset
+// of the register with the number of bytes really read (the rest becomes zero) or -1.
+// https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-cp-async
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Exec;
+
+namespace EpSam.VirtualGpu.Lanes;
+
+internal static unsafe class AsyncCopy
+{
+    const int Source = 3, Size = 6, Read = 7; // in the operand list
+
+    [PtxWarp("cp.async.{ca,cg}")]
+    [SkipLocalsInit]
+    public static void Copy(Warp* w, byte* f, int* o)
+    {
+        int bytes = o[Size];
+        if (o[Read] >= 0)
+        {
+            CopyPart(w, f, o);
+            return;
+        }
+        LaneAddresses destinations, sources;
+        SharedSpace.Resolve(w, f, o, bytes, true, out U64 d0, out U64 d1, out U64 d2, out U64 d3);
+        LaneAddress.Store(d0, d1, d2, d3, &destinations);
+        LaneAddress.Device(w, f, o, o + Source, bytes, false, out U64 s0, out U64 s1, out U64 s2, out U64 s3);
+        LaneAddress.Store(s0, s1, s2, s3, &sources);
+        byte** to = (byte**)&destinations, from = (byte**)&sources;
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            if (bytes == 16)
+                Vector128.Load(from[lane]).Store(to[lane]);
+            else if (bytes == 8)
+                *(ulong*)to[lane] = *(ulong*)from[lane];
+            else
+                *(uint*)to[lane] = *(uint*)from[lane];
+        }
+    }
+
+    [PtxWarp("cp.async.commit_group")]
+    [PtxWarp("cp.async.wait_group")]
+    [PtxWarp("cp.async.wait_all")]
+    public static void Nothing(Warp* w, byte* f, int* o)
+    {
+        // The copies are complete already.
+    }
+
+    [PtxWarp("cp.async.{ca,cg}", Checked = true)]
+    public static void CopyChecked(Warp* w, byte* f, int* o)
+    {
+        int bytes = o[Size];
+        LaneAddresses destinations, sources;
+        LaneAddress.Effective(f, o, &destinations);
+        LaneAddress.Effective(f, o + Source, &sources);
+        ulong* to = (ulong*)&destinations, from = (ulong*)&sources;
+        byte* value = stackalloc byte[16];
+        var write = new AccessCheck(w, o, Space.Shared, bytes, AccessKind.AsyncWrite);
+        var whole = new AccessCheck(w, o, Space.Global, bytes, AccessKind.Read);
+        uint readers = 0;
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            int read = ReadBytes(f, o, lane);
+            *(Vector128<byte>*)value = default;
+            if (read > 0)
+            {
+                whole.CheckAlignment(lane, from[lane]); // by the size of the copy, however little is read
+                // Only what is read has to exist.
+                var part = new AccessCheck(w, o, Space.Global, read, AccessKind.Read, aligned: false);
+                byte* source = read == bytes ? whole.Lane(lane, from[lane], null) : part.Lane(lane, from[lane], null);
+                Unsafe.CopyBlockUnaligned(value, source, (uint)read);
+                readers |= 1u << lane;
+            }
+            Unsafe.CopyBlockUnaligned(write.Lane(lane, to[lane], null), value, (uint)bytes);
+        }
+        whole.Count(readers, from);
+        write.Count(w->Active, to);
+    }
+
+    [PtxWarp("cp.async.commit_group", Checked = true)]
+    public static void Commit(Warp* w, byte* f, int* o)
+    {
+        WarpState.Lane[] lanes = WarpState.Of(w).Lanes;
+        for (uint rest = w->Active; rest != 0; rest &= rest - 1)
+            lanes[BitOperations.TrailingZeroCount(rest)].Committed++;
+    }
+
+    [PtxWarp("cp.async.wait_group", Checked = true)]
+    public static void Wait(Warp* w, byte* f, int* o) => Wait(w, o[0]);
+
+    // wait_all also waits for copies of the group that has not been committed.
+    [PtxWarp("cp.async.wait_all", Checked = true)]
+    public static void WaitAll(Warp* w, byte* f, int* o)
+    {
+        Commit(w, f, o);
+        Wait(w, 0);
+    }
+
+    static void Wait(Warp* w, int pending)
+    {
+        WarpState.Lane[] lanes = WarpState.Of(w).Lanes;
+        for (uint rest = w->Active; rest != 0; rest &= rest - 1)
+        {
+            ref WarpState.Lane lane = ref lanes[BitOperations.TrailingZeroCount(rest)];
+            lane.Complete(lane.Committed - pending, w->Block->Epoch, w->Sequence);
+        }
+    }
+
+    /// <summary>Copies of which each lane reads a part, possibly nothing; then the source address may be anything.</summary>
+    static void CopyPart(Warp* w, byte* f, int* o)
+    {
+        int bytes = o[Size];
+        LaneAddresses destinations, sources;
+        SharedSpace.Resolve(w, f, o, bytes, true, out U64 d0, out U64 d1, out U64 d2, out U64 d3);
+        LaneAddress.Store(d0, d1, d2, d3, &destinations);
+        LaneAddress.Effective(f, o + Source, &sources);
+        byte** to = (byte**)&destinations;
+        var from = (ulong*)&sources;
+        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(lanes);
+            int read = ReadBytes(f, o, lane);
+            if (read > 0)
+                Unsafe.CopyBlockUnaligned(to[lane], LaneAddress.ResolveDevice(w, o, lane, from[lane], read), (uint)read);
+            if (read < bytes)
+                Unsafe.InitBlockUnaligned(to[lane] + read, 0, (uint)(bytes - read));
+        }
+    }
+
+    static int ReadBytes(byte* f, int* o, int lane) => o[Read] < 0
+        ? o[Size]
+        : (int)Math.Min(((uint*)(f + o[Read]))[lane], (uint)o[Size]);
+}
