@@ -322,7 +322,7 @@ public sealed unsafe class SharedRaceTests
     {
         ulong a = _rig.Device(512, null, "source"), b = _rig.Device(512, _ => 1, "short");
         Fault(FaultKind.Uninitialised, () => _rig.RunWarp(0, "cp.async.ca", Copy(Row(), a, 4)));
-        Fault(FaultKind.OutOfBounds, () => _rig.RunWarp(0, "cp.async.ca", Copy(Row(0, 8), b, 16 + 0)));
+        Fault(FaultKind.OutOfBounds, () => _rig.RunWarp(0, "cp.async.ca", Copy(Row(1024, 16), b + 16, 16)));
         Fault(FaultKind.Misaligned, () => _rig.RunWarp(1, "cp.async.ca", Copy(Row(4, 16), b, 16)));
         Fault(FaultKind.Misaligned, () => _rig.RunWarp(1, "cp.async.ca", Copy(Row(2048, 8), b + 4, 8)));
         Fault(FaultKind.OutOfBounds, () => _rig.RunWarp(1, "cp.async.ca", Copy(Row(4096), b, 4)));
