@@ -65,4 +65,23 @@ public sealed class LaneTableTests
 
     [Test]
     public void TheRealTableIsConsistent() => Assert.That(() => LaneTable.LaneKeys.Count, Throws.Nothing);
+
+    [TestCase("add.u33", "add.u32")]
+    [TestCase("mul.low.s32", "mul.lo.s32")]
+    [TestCase("shfl.sync.butterfly.b32", "shfl.sync.bfly.b32")]
+    [TestCase("popcount.b64", "popc.b64")]
+    public void TheNearestKeyIsNamed(string key, string nearest) =>
+        Assert.That(LaneTable.Nearest(key), Is.EqualTo(nearest));
+
+    [Test]
+    public void AWarpMethodServesBothKindsWhereThereIsOnlyOne()
+    {
+        bool plain = LaneTable.TryWarp("vote.sync.all.pred", checks: false, out LaneMethod? without);
+        bool isChecked = LaneTable.TryWarp("vote.sync.all.pred", checks: true, out LaneMethod? with);
+        Assert.Multiple(() =>
+        {
+            Assert.That(plain && isChecked);
+            Assert.That(with, Is.SameAs(without));
+        });
+    }
 }
