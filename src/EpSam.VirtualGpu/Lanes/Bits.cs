@@ -99,7 +99,7 @@ internal static class Bits
     [MethodImpl(Inline)]
     static U32 ShfRight(U32 a, U32 b, U32 n) => ShiftRight(a, n) | ShiftLeft(b, Vector512.Create(32u) - n);
 
-    /// <summary>Each nibble of c picks one of the eight bytes of b:a; its top bit replicates that byte's sign.</summary>
+    /// <summary>Each nibble of c picks one of the eight bytes of b:a; its top bit replicates the byte's sign.</summary>
     [Ptx("prmt.b32")]
     [MethodImpl(Inline)]
     public static U32 Prmt(U32 a, U32 b, U32 c)
@@ -124,7 +124,7 @@ internal static class Bits
         return Prmt(a, b, ShiftRight(word, (c & U32.One) << 4));
     }
 
-    /// <summary>The generic selectors of a prmt mode for c = 0, 1, 2, 3, from the low 16 bits up (ISA table of prmt).</summary>
+    /// <summary>The selectors of a prmt mode for c = 0, 1, 2, 3, from the low 16 bits up (ISA, table of prmt).</summary>
     internal static ulong PrmtControls(int mode) => mode switch
     {
         0 => 0x6543_5432_4321_3210,   // f4e: forward four extract
@@ -140,8 +140,7 @@ internal static class Bits
     static U32 Pick(U32 a, U32 b, U32 s)
     {
         // Byte shuffles work inside 16 bytes: add where the lane starts in them.
-        U32 start = Vector512.Create(0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c, 0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c,
-            0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c, 0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c);
+        U32 start = Vector512.Create(Vector256.Create(Vector128.Create(0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c)));
         U32 index = (s & Vector512.Create(0x0303_0303u)) + start;
         Vector512<byte> fromB = Vector512.LessThan((s << 5).AsSByte(), Vector512<sbyte>.Zero).AsByte();
         return Vector512.ConditionalSelect(

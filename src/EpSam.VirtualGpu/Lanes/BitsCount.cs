@@ -119,7 +119,7 @@ internal static unsafe class BitsCount
     [MethodImpl(Inline)]
     public static U64 Bfe(U64 a, H32 position, H32 length) => ShiftRight(a, Byte(position)) & Ones(Byte(length));
 
-    // Shifted up until the field's last bit (or bit 31, if the field reaches past it) is on top, then down with its sign.
+    // Shifted up until the field's last bit (bit 31, if the field reaches past it) is on top, then down with its sign.
     [Ptx("bfe.s32")]
     [MethodImpl(Inline)]
     public static U32 BfeS(U32 a, U32 position, U32 length)

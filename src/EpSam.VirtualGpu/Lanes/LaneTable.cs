@@ -7,7 +7,7 @@ using System.Reflection;
 
 namespace EpSam.VirtualGpu.Lanes;
 
-/// <summary>A method that executes an instruction, and the constants for its trailing int arguments (one per &lt;…&gt;).</summary>
+/// <summary>The method of an instruction, and the constants for its trailing int arguments (one per &lt;…&gt;).</summary>
 internal sealed record LaneMethod(MethodInfo Method, int[] Choices);
 
 internal static class LaneTable
@@ -50,7 +50,7 @@ internal static class LaneTable
         return nearest;
     }
 
-    /// <summary>All spellings of a pattern, each with the indices chosen in its &lt;…&gt; groups; groups may nest.</summary>
+    /// <summary>All spellings of a pattern, each with the indices chosen in its &lt;…&gt;; groups may nest.</summary>
     internal static IEnumerable<(string Key, int[] Choices)> Expand(string pattern) => Expand(pattern, []);
 
     static IEnumerable<(string Key, int[] Choices)> Expand(string pattern, int[] choices)
@@ -63,7 +63,7 @@ internal static class LaneTable
             pattern[open] == '<' ? [.. choices, index] : choices));
     }
 
-    /// <summary>The alternatives of the group that opens at <paramref name="open"/>, and where the text goes on.</summary>
+    /// <summary>The alternatives of the group that opens here, and where the text goes on behind it.</summary>
     static (List<string> Alternatives, int End) Alternatives(string pattern, int open)
     {
         var alternatives = new List<string>();
@@ -120,23 +120,24 @@ internal static class LaneTable
             {
                 foreach (object attribute in method.GetCustomAttributes(inherit: false))
                 {
-                    if (attribute is PtxAttribute lane) Add(Lane, lane.Pattern, method, hasIndexArguments: true);
-                    if (attribute is PtxScalarAttribute scalar) Add(Scalar, scalar.Pattern, method, hasIndexArguments: true);
+                    if (attribute is PtxAttribute lane) Add(Lane, lane.Pattern, method);
+                    if (attribute is PtxScalarAttribute scalar) Add(Scalar, scalar.Pattern, method);
                     if (attribute is PtxWarpAttribute warp)
-                        Add(warp.Checked ? CheckedWarp : Warp, warp.Pattern, method, hasIndexArguments: false);
+                        Add(warp.Checked ? CheckedWarp : Warp, warp.Pattern, method, indexArguments: false);
                 }
             }
         }
 
-        static void Add(Dictionary<string, LaneMethod> table, string pattern, MethodInfo method, bool hasIndexArguments)
+        static void Add(
+            Dictionary<string, LaneMethod> table, string pattern, MethodInfo method, bool indexArguments = true)
         {
             foreach ((string key, int[] choices) in Expand(pattern))
             {
-                int indexArguments = method.GetParameters().Count(p => p.ParameterType == typeof(int));
-                if (hasIndexArguments && indexArguments != choices.Length)
+                int taken = method.GetParameters().Count(p => p.ParameterType == typeof(int));
+                if (indexArguments && taken != choices.Length)
                 {
                     throw new InvalidOperationException(
-                        $"{Name(method)} takes {indexArguments} int arguments, but \"{pattern}\" has {choices.Length} <…>");
+                        $"{Name(method)} takes {taken} int arguments, but \"{pattern}\" has {choices.Length} <…>");
                 }
                 if (!table.TryAdd(key, new LaneMethod(method, choices)))
                 {

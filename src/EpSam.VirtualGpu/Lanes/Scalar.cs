@@ -206,7 +206,7 @@ internal static class Scalar
         return length == 0 ? 0 : ShiftRightSigned(ShiftLeft(a, up), up + position);
     }
 
-    /// <summary>The position of the offset-th set bit of mask from start on, upward or downward; all ones if none.</summary>
+    /// <summary>Where the offset-th set bit of mask is from start on, upward or downward; all ones if none.</summary>
     public static uint Fns(uint mask, uint start, uint offset)
     {
         if (offset == 0) return start < 32 && (mask >> (int)start & 1) != 0 ? start : ~0u;

@@ -48,7 +48,7 @@ internal static unsafe class WarpOps
         if (o[1] >= 0) StoreBits((uint*)(f + o[1]), active, Bits(inRange0) | (Bits(inRange1) << 16));
     }
 
-    /// <summary>The lane each lane reads from, and whether that was in range (if not: itself). ISA, shfl.sync, Semantics.</summary>
+    /// <summary>The lane that each lane reads, itself if that is not in range (ISA, shfl.sync, Semantics).</summary>
     [MethodImpl(Inline)]
     static U32 Source(int mode, U32 lane, U32 b, U32 c, out U32 inRange)
     {
@@ -253,10 +253,11 @@ internal static unsafe class WarpOps
     }
 
     [MethodImpl(Inline)]
-    static void Fill(uint* d, uint lanes, uint value) => Store(d, lanes, Vector512.Create(value), Vector512.Create(value));
+    static void Fill(uint* d, uint lanes, uint value) =>
+        Store(d, lanes, Vector512.Create(value), Vector512.Create(value));
 
     [MethodImpl(Inline)]
-    static void StoreBits(uint* predicate, uint lanes, uint bits) => *predicate = (*predicate & ~lanes) | (bits & lanes);
+    static void StoreBits(uint* p, uint lanes, uint bits) => *p = (*p & ~lanes) | (bits & lanes);
 
     static void CheckMembers(Warp* w, uint* members, int* o)
     {

@@ -39,7 +39,8 @@ public sealed class LaneTableTests
 
     [Test]
     public void AnUnclosedGroupIsNamed() =>
-        Assert.That(() => LaneTable.Expand("a{b").ToList(), Throws.InvalidOperationException.With.Message.Contains("a{b"));
+        Assert.That(() => LaneTable.Expand("a{b").ToList(),
+            Throws.InvalidOperationException.With.Message.Contains("a{b"));
 
     [Test]
     public void TwoMethodsForOneKeyAreBothNamed() =>

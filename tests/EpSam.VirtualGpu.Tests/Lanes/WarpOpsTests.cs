@@ -107,7 +107,8 @@ public sealed unsafe class WarpOpsTests
         {
             string mode = modes[round % modes.Length];
             uint[] b = Any(random), c = Any(random);
-            var (registers, _) = Run($"shfl.sync.{mode}.b32", ~0u, [dst, null, lanes, new(b), new(c), Operand.All(~0u)]);
+            var (registers, _) = Run($"shfl.sync.{mode}.b32", ~0u,
+                [dst, null, lanes, new(b), new(c), Operand.All(~0u)]);
             for (int lane = 0; lane < 32; lane++)
                 Assert.That(registers[0][lane], Is.EqualTo(100u + (uint)Shfl(mode, lane, b[lane], c[lane]).Source));
         }
@@ -123,7 +124,8 @@ public sealed unsafe class WarpOpsTests
         {
             // The destination is the source register.
             var (registers, _) = Run("shfl.sync.bfly.b32", ~0u,
-                [new(sums), null, new(sums), Operand.All(distance), Operand.All(31), Operand.All(~0u)], shared: [0, 1, 0, 3, 4, 5]);
+                [new(sums), null, new(sums), Operand.All(distance), Operand.All(31), Operand.All(~0u)],
+                shared: [0, 1, 0, 3, 4, 5]);
             for (int i = 0; i < 32; i++) sums[i] += registers[0][i];
         }
         Assert.That(sums, Is.All.EqualTo(32u * 33 / 2));
@@ -148,8 +150,9 @@ public sealed unsafe class WarpOpsTests
     [TestCase("uni", 1u, false)]
     public void VotesOfTheWholeWarp(string mode, uint votes, bool expected)
     {
-        var (_, sync) = Run($"vote.sync.{mode}.pred", ~0u, [new(Predicate: 0), new(Predicate: votes), Operand.All(~0u)]);
-        var (_, old) = Run($"vote.{mode}.pred", ~0u, [new(Predicate: 0), new(Predicate: votes)]);
+        Operand d = new(Predicate: 0), p = new(Predicate: votes);
+        var (_, sync) = Run($"vote.sync.{mode}.pred", ~0u, [d, p, Operand.All(~0u)]);
+        var (_, old) = Run($"vote.{mode}.pred", ~0u, [d, p]);
         Assert.That((sync[0], old[0]), Is.EqualTo(expected ? (~0u, ~0u) : (0u, 0u)));
     }
 
@@ -179,7 +182,8 @@ public sealed unsafe class WarpOpsTests
         {
             bool active = lane is >= 4 and < 12;
             uint[] results = [sync[0][lane], old[0][lane], mask[0][lane]];
-            Assert.That(results, Is.EqualTo(active ? [0xf30u, 0xf30u, 0xff0u] : new[] { Old, Old, Old }), $"lane {lane}");
+            uint[] expected = active ? [0xf30, 0xf30, 0xff0] : [Old, Old, Old];
+            Assert.That(results, Is.EqualTo(expected), $"lane {lane}");
         }
     }
 
@@ -195,7 +199,8 @@ public sealed unsafe class WarpOpsTests
         {
             uint equal = 0;
             for (int i = 0; i < 32; i++) if (values[i] == values[lane]) equal |= 1u << i;
-            Assert.That(registers[0][lane], Is.EqualTo((active >> lane & 1) != 0 ? equal & active : Old), $"lane {lane}");
+            uint expected = (active >> lane & 1) != 0 ? equal & active : Old;
+            Assert.That(registers[0][lane], Is.EqualTo(expected), $"lane {lane}");
         }
     }
 
@@ -228,7 +233,8 @@ public sealed unsafe class WarpOpsTests
         uint[] values = [.. Enumerable.Repeat(~0u, 32)];
         (values[3], values[30]) = (5, 0x80000000);
         if (operation.StartsWith("add")) values = [.. Enumerable.Repeat(~0u, 32)];
-        var (registers, _) = Run($"redux.sync.{operation}", ~0u, [dst, new(values), Operand.All(~0u)], checks: CheckFlags.All);
+        var (registers, _) = Run($"redux.sync.{operation}", ~0u, [dst, new(values), Operand.All(~0u)],
+            checks: CheckFlags.All);
         Assert.That(registers[0], Is.All.EqualTo(expected));
     }
 
