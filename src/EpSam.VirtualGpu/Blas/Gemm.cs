@@ -20,10 +20,11 @@ internal static unsafe class Gemm
         Run(transA, transB, m, n, k, alpha, a, aType, lda, b, bType, ldb, beta, c, cType, ldc, AvailableWorkers);
     }
 
-    /// <summary>The same for <paramref name="batch"/> triples of matrices; strides count elements and may be 0 for A and B.</summary>
+    /// <summary>The same for a batch of matrices; strides count elements and may be 0 for A and B.</summary>
     public static void StridedBatched(
         bool transA, bool transB, int m, int n, int k, double alpha, void* a, GemmType aType, int lda, long strideA,
-        void* b, GemmType bType, int ldb, long strideB, double beta, void* c, GemmType cType, int ldc, long strideC, int batch)
+        void* b, GemmType bType, int ldb, long strideB,
+        double beta, void* c, GemmType cType, int ldc, long strideC, int batch)
     {
         Validate(transA, transB, m, n, k, aType, lda, bType, ldb, cType, ldc);
         ArgumentOutOfRangeException.ThrowIfNegative(batch);
@@ -54,8 +55,9 @@ internal static unsafe class Gemm
         else new GemmProduct<float>(opA, opB, target, m, n, k, (float)alpha, (float)beta, workers).Run();
     }
 
-    static void Validate(bool transA, bool transB, int m, int n, int k, GemmType aType, int lda, GemmType bType, int ldb,
-        GemmType cType, int ldc)
+    static void Validate(
+        bool transA, bool transB, int m, int n, int k,
+        GemmType aType, int lda, GemmType bType, int ldb, GemmType cType, int ldc)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(m);
         ArgumentOutOfRangeException.ThrowIfNegative(n);

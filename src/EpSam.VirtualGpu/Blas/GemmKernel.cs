@@ -1,7 +1,8 @@
-// The innermost loops of the matrix product: a tile of C, width x depth, is held in registers while k runs. p and q are
-// packed panels (see GemmPack): per k, `width` consecutive elements of P and `depth` of Q. Each element of C is one chain
-// of fused multiply-adds in order of k, whatever the tile's shape, so all variants give the same bits. The loops are
-// written out because accumulators must be separate locals to stay in registers, and the methods must not call anything.
+// The innermost loops of the matrix product: a tile of C, width x depth, is held in registers while k runs. p and q
+// are packed panels (see GemmPack): per k, `width` consecutive elements of P and `depth` of Q. Each element of C is one
+// chain of fused multiply-adds in order of k, whatever the tile's shape, so all variants give the same bits. The loops
+// are written out because accumulators must be separate locals to stay in registers, and nothing may be called: that
+// would move them to the stack.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 

@@ -1,13 +1,13 @@
 // Copies a part of an operand into panels: `width` neighbouring indices (rows of A, columns of B) at a time, and within
-// a panel all indices of k = 0, then of k = 1, … as the kernels read them. What a last panel lacks is filled with zeros.
-// 16-bit elements become floats on the way. An operand is an address and two strides, one of which is 1.
+// a panel all indices of k = 0, then of k = 1, … as the kernels read them. What a last panel lacks is filled with
+// zeros. 16-bit elements become floats on the way. An operand is an address and two strides, one of which is 1.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
 namespace EpSam.VirtualGpu.Blas;
 
-/// <summary>op(A) or op(B) in memory: element (index, k) is at Data + (index * IndexStride + k * KStride) * size.</summary>
+/// <summary>op(A) or op(B): element (index, k) is at Data + (index * IndexStride + k * KStride) * size.</summary>
 internal readonly unsafe struct GemmOperand(void* data, GemmType type, long indexStride, long kStride)
 {
     public readonly byte* Data = (byte*)data;
@@ -17,8 +17,9 @@ internal readonly unsafe struct GemmOperand(void* data, GemmType type, long inde
 
 internal static unsafe class GemmPack
 {
-    /// <summary>Packs indices [index, index + count), k [from, from + k) to panels that are panelStride elements apart.</summary>
-    public static void Panels<T>(in GemmOperand x, int index, int count, int from, int k, int width, T* to, nint panelStride)
+    /// <summary>Packs indices from index on, k from `from` on, to panels that are panelStride elements apart.</summary>
+    public static void Panels<T>(
+        in GemmOperand x, int index, int count, int from, int k, int width, T* to, nint panelStride)
         where T : unmanaged
     {
         for (int i = 0; i < count; i += width, to += panelStride)
@@ -51,7 +52,8 @@ internal static unsafe class GemmPack
 
     /// <summary>Indices are neighbours in memory.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    static void Copied<E>(byte* source, nint kStride, int count, int k, int width, float* to) where E : struct, IGemmElement
+    static void Copied<E>(byte* source, nint kStride, int count, int k, int width, float* to)
+        where E : struct, IGemmElement
     {
         for (int l = 0; l < k; l++, source += kStride, to += width)
             for (int i = 0; i < count; i += 4) E.Load4(source + i * E.Size).Store(to + i);
@@ -90,7 +92,8 @@ internal static unsafe class GemmPack
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Transpose(ref Vector128<float> a, ref Vector128<float> b, ref Vector128<float> c, ref Vector128<float> d)
+    static void Transpose(
+        ref Vector128<float> a, ref Vector128<float> b, ref Vector128<float> c, ref Vector128<float> d)
     {
         if (Sse.IsSupported)
         {

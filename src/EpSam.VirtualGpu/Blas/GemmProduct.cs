@@ -31,7 +31,8 @@ internal sealed unsafe class GemmProduct<T> where T : unmanaged, IFloatingPointI
     T* packed;
     int firstColumn, columnCount, firstK, kCount;
 
-    public GemmProduct(GemmOperand a, GemmOperand b, GemmOperand target, int m, int n, int k, T alpha, T beta, int workers)
+    public GemmProduct(
+        GemmOperand a, GemmOperand b, GemmOperand target, int m, int n, int k, T alpha, T beta, int workers)
     {
         // Whole tiles are computed. Transposed is chosen where it wastes clearly less; it costs a slower way into C.
         bool transposed = 1.5 * Padded(n, width) * Padded(m, depth) < (double)Padded(m, width) * Padded(n, depth);
@@ -149,7 +150,7 @@ internal sealed unsafe class GemmProduct<T> where T : unmanaged, IFloatingPointI
                 Finish(firstRow + i, firstColumn + j, sums[i + (j - block.Column * depth) * sumStride]);
     }
 
-    /// <summary>One tile of C, column relative to the packed ones; a tile that sticks out goes through a temporary.</summary>
+    /// <summary>One tile of C, column counted from firstColumn; a tile that sticks out goes by a temporary.</summary>
     void UpdateC(T* tile, T* panel, int some, int row, int column, T factor)
     {
         T* to = (T*)c + row + (firstColumn + column) * cColumn;

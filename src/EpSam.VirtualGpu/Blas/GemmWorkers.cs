@@ -12,8 +12,8 @@ internal static unsafe class GemmWorkers
     static readonly List<(nint Address, long Bytes)> free = [];
 
     /// <summary>
-    /// Runs tasks 0 to count - 1 in any order on up to <paramref name="workers"/> threads. Each thread lends its tasks a
-    /// buffer of the size asked for.
+    /// Runs tasks 0 to count - 1 in any order on up to <paramref name="workers"/> threads. Each thread lends its tasks
+    /// a buffer of the size asked for.
     /// </summary>
     public static void ForEach(int count, int workers, long bufferBytes, Action<int, nint> task)
     {

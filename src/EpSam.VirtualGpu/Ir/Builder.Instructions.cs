@@ -160,7 +160,22 @@ internal sealed partial class Builder
             else
                 sources.Add(WarpSource(operand, key));
         }
+        if (s.Opcode == "mma") CheckFragments(s, key);
         EmitWarp(key, s, dsts, sources);
+    }
+
+    void CheckFragments(PtxStatement s, string key)
+    {
+        (int d, int a, int b, int c) = MmaShape.Registers(key);
+        ReadOnlySpan<int> expected = [d, a, b, c];
+        if (s.Operands.Length != 4) throw Error($"mma has 4 operands, not {s.Operands.Length}");
+        for (int i = 0; i < 4; i++)
+        {
+            int actual = s.Operands[i].Kind == OperandKind.Vector ? s.Operands[i].Elements.Length : 0;
+            if (actual != expected[i])
+                throw Error($"operand {"dabc"[i]} must be a vector of {expected[i]} registers" +
+                    (actual == 0 ? "" : $", not {actual}"));
+        }
     }
 
     Src WarpSource(PtxOperand operand, string key)

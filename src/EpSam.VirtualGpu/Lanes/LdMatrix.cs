@@ -36,6 +36,7 @@ internal static unsafe class LdMatrix
         byte* shared = w->Block->Shared;
         for (int i = 0; i < matrices; i++)
         {
+            if (destinations[i] < 0) continue;   // the sink "_"
             if (transposed) Transposed(shared, offsets + 8 * i, f + destinations[i]);
             else Rows(shared, offsets + 8 * i, f + destinations[i]);
         }
@@ -46,7 +47,7 @@ internal static unsafe class LdMatrix
     static void Offsets(Warp* w, byte* f, int* o, int lanes, bool generic, uint* offsets)
     {
         uint last = 0, bits = 0;   // the largest offset, and all of them or-ed for the alignment
-        if (o[2] == 0 && !generic)
+        if (o[0] >= 0 && o[2] == 0 && !generic)
         {
             Vector256<uint> constant = Vector256.Create((uint)o[1]), or = default, max = default;
             for (int lane = 0; lane < lanes; lane += 8)
@@ -77,7 +78,7 @@ internal static unsafe class LdMatrix
 
     static ulong Offset(byte* f, int* o, int lane, bool generic)
     {
-        ulong address = o[2] != 0 ? ((ulong*)(f + o[0]))[lane] : ((uint*)(f + o[0]))[lane];
+        ulong address = o[0] < 0 ? 0 : o[2] != 0 ? ((ulong*)(f + o[0]))[lane] : ((uint*)(f + o[0]))[lane];
         address += (ulong)(long)o[1];
         if (o[2] == 0) address = (uint)address;   // 32-bit addresses wrap round
         return generic ? address - AddressSpace.SharedWindow : address;
@@ -90,12 +91,12 @@ internal static unsafe class LdMatrix
         for (int lane = 0; lane < lanes; lane++)
         {
             ulong offset = Offset(f, o, lane, generic);
-            if (offset > (ulong)Math.Max(0, size - RowBytes) || size < RowBytes)
-                MmaFault.Throw(w, o, lane, FaultKind.OutOfBounds, offset,
-                    $"ldmatrix reads {RowBytes} bytes at 0x{offset:x} of shared memory, of which the block has {size}");
+            if (size < RowBytes || offset > (ulong)(size - RowBytes))
+                Faults.ThrowWindow("shared", size, w, o, lane, offset, RowBytes, write: false);
             if (offset % RowBytes != 0)
-                MmaFault.Throw(w, o, lane, FaultKind.Misaligned, offset,
-                    $"ldmatrix reads a row at 0x{offset:x} of shared memory, which is not a multiple of {RowBytes}");
+                throw Faults.At(FaultKind.Misaligned,
+                    $"ldmatrix reads a row at shared offset {offset} (0x{offset:x}), not a multiple of {RowBytes}",
+                    w, o, lane, offset);
         }
     }
 

@@ -14,7 +14,11 @@ internal static unsafe class Mma
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32")]
     public static void Bf16K16(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 14, &Bf16K16);
+            return;
+        }
         if (MmaTile.Wide) MmaTile.K16<MmaBf16>(f, o + 4, o + 8, f, o + 10, f, o);
         else MmaRows.Run<MmaBf16>(f, o + 4, o + 8, 16, true, f, o + 10, f, o);
     }
@@ -22,7 +26,11 @@ internal static unsafe class Mma
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32")]
     public static void Bf16K8(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 11, &Bf16K8);
+            return;
+        }
         if (MmaTile.Wide) MmaTile.K8<MmaBf16>(f, o + 4, o + 6, f, o + 7, f, o);
         else MmaRows.Run<MmaBf16>(f, o + 4, o + 6, 8, true, f, o + 7, f, o);
     }
@@ -30,26 +38,38 @@ internal static unsafe class Mma
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
     public static void F16K16(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
-        F16K16(f, o + 4, o + 8, f, o + 10, f, o);
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 14, &F16K16);
+            return;
+        }
+        F16K16Core(f, o + 4, o + 8, f, o + 10, f, o);
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32")]
     public static void F16K8(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
-        F16K8(f, o + 4, o + 6, f, o + 7, f, o);
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 11, &F16K8);
+            return;
+        }
+        F16K8Core(f, o + 4, o + 6, f, o + 7, f, o);
     }
 
     [SkipLocalsInit]
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16")]
     public static void F16K16AccumulateF16(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks2(w, o))
+        {
+            WithSinks(w, f, o, 2, 10, &F16K16AccumulateF16);
+            return;
+        }
         byte* sums = stackalloc byte[4 * RegisterBytes];
         int* registers = stackalloc int[] { 0, RegisterBytes, 2 * RegisterBytes, 3 * RegisterBytes };
         WidenC(f, o + 8, sums);
-        F16K16(f, o + 2, o + 6, sums, registers, sums, registers);
+        F16K16Core(f, o + 2, o + 6, sums, registers, sums, registers);
         NarrowD(sums, f, o);
     }
 
@@ -57,18 +77,26 @@ internal static unsafe class Mma
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16")]
     public static void F16K8AccumulateF16(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks2(w, o))
+        {
+            WithSinks(w, f, o, 2, 7, &F16K8AccumulateF16);
+            return;
+        }
         byte* sums = stackalloc byte[4 * RegisterBytes];
         int* registers = stackalloc int[] { 0, RegisterBytes, 2 * RegisterBytes, 3 * RegisterBytes };
         WidenC(f, o + 5, sums);
-        F16K8(f, o + 2, o + 4, sums, registers, sums, registers);
+        F16K8Core(f, o + 2, o + 4, sums, registers, sums, registers);
         NarrowD(sums, f, o);
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32")]
     public static void Tf32K4(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 11, &Tf32K4);
+            return;
+        }
         if (MmaTile.Wide) MmaTile.Tf32(f, o + 4, o + 6, 4, f, o + 7, f, o);
         else MmaRows.Run<MmaTf32>(f, o + 4, o + 6, 4, false, f, o + 7, f, o);
     }
@@ -76,24 +104,60 @@ internal static unsafe class Mma
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32")]
     public static void Tf32K8(Warp* w, byte* f, int* o)
     {
-        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        if (Sinks4(w, o))
+        {
+            WithSinks(w, f, o, 4, 14, &Tf32K8);
+            return;
+        }
         if (MmaTile.Wide) MmaTile.Tf32(f, o + 4, o + 8, 8, f, o + 10, f, o);
         else MmaRows.Run<MmaTf32>(f, o + 4, o + 8, 8, false, f, o + 10, f, o);
     }
 
-    static void F16K16(byte* f, int* a, int* b, byte* cBase, int* c, byte* dBase, int* d)
+    /// <summary>Checks that all lanes are there, and says whether a destination is the sink "_".</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool Sinks4(Warp* w, int* o)
+    {
+        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        return (o[0] | o[1] | o[2] | o[3]) < 0;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool Sinks2(Warp* w, int* o)
+    {
+        if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "mma.sync");
+        return (o[0] | o[1]) < 0;
+    }
+
+    /// <summary>Rare: runs the instruction on a frame of its own, where sinks have a place.</summary>
+    static void WithSinks(
+        Warp* w, byte* f, int* o, int destinations, int operands, delegate*<Warp*, byte*, int*, void> run)
+    {
+        byte* frame = stackalloc byte[operands * RegisterBytes];
+        int* list = stackalloc int[operands + 1];
+        list[0] = o[-1];
+        for (int i = 0; i < operands; i++)
+        {
+            list[i + 1] = i * RegisterBytes;
+            if (o[i] >= 0) Unsafe.CopyBlock(frame + i * RegisterBytes, f + o[i], RegisterBytes);
+        }
+        run(w, frame, list + 1);
+        for (int i = 0; i < destinations; i++)
+            if (o[i] >= 0) Unsafe.CopyBlock(f + o[i], frame + i * RegisterBytes, RegisterBytes);
+    }
+
+    static void F16K16Core(byte* f, int* a, int* b, byte* cBase, int* c, byte* dBase, int* d)
     {
         if (MmaTile.Wide) MmaTile.K16<MmaF16>(f, a, b, cBase, c, dBase, d);
         else MmaRows.Run<MmaF16>(f, a, b, 16, true, cBase, c, dBase, d);
     }
 
-    static void F16K8(byte* f, int* a, int* b, byte* cBase, int* c, byte* dBase, int* d)
+    static void F16K8Core(byte* f, int* a, int* b, byte* cBase, int* c, byte* dBase, int* d)
     {
         if (MmaTile.Wide) MmaTile.K8<MmaF16>(f, a, b, cBase, c, dBase, d);
         else MmaRows.Run<MmaF16>(f, a, b, 8, true, cBase, c, dBase, d);
     }
 
-    /// <summary>A packed f16 register of C holds an even column in its lower and an odd one in its upper halves.</summary>
+    /// <summary>A packed f16 register of C holds an even column in its lower halves, an odd one in the upper.</summary>
     static void WidenC(byte* f, int* c, byte* sums)
     {
         for (int i = 0; i < 2; i++)

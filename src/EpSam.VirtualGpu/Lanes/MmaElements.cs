@@ -1,6 +1,6 @@
 // Conversions between the element types of matrix instructions and f32, as bit operations on whole vectors.
-// Every f16, bf16 and tf32 value is an f32 value, subnormals included, so widening is exact. A register holds two 16-bit
-// elements per 32-bit lane; Even is the lower one (the smaller k), Odd the upper one.
+// Every f16, bf16 and tf32 value is an f32 value, subnormals included, so widening is exact. A register holds two
+// 16-bit elements per 32-bit lane; Even is the lower one (the smaller k), Odd the upper one.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -81,7 +81,8 @@ internal readonly struct MmaF16 : IMmaElement
     static Vector512<float> Widen(Vector512<int> upper)
     {
         // The arithmetic shift copies the sign into bits 28..30, which the mask clears again.
-        Vector512<float> scaled = ((upper >> 3).AsUInt32() & Vector512.Create(Kept)).AsSingle() * Vector512.Create(Scale);
+        Vector512<uint> kept = (upper >> 3).AsUInt32() & Vector512.Create(Kept);
+        Vector512<float> scaled = kept.AsSingle() * Vector512.Create(Scale);
         Vector512<float> magnitude = scaled & Vector512.Create(Magnitude).AsSingle();
         Vector512<float> special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(FirstInfinite));
         return scaled | (special & Vector512.Create(ExponentOfAllOnes).AsSingle());
@@ -90,7 +91,8 @@ internal readonly struct MmaF16 : IMmaElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector128<float> Widen(Vector128<int> upper)
     {
-        Vector128<float> scaled = ((upper >> 3).AsUInt32() & Vector128.Create(Kept)).AsSingle() * Vector128.Create(Scale);
+        Vector128<uint> kept = (upper >> 3).AsUInt32() & Vector128.Create(Kept);
+        Vector128<float> scaled = kept.AsSingle() * Vector128.Create(Scale);
         Vector128<float> magnitude = scaled & Vector128.Create(Magnitude).AsSingle();
         Vector128<float> special = Vector128.GreaterThanOrEqual(magnitude, Vector128.Create(FirstInfinite));
         return scaled | (special & Vector128.Create(ExponentOfAllOnes).AsSingle());
@@ -114,7 +116,8 @@ internal readonly struct MmaF16 : IMmaElement
         Vector256<uint> result = Vector256.ConditionalSelect(
             Vector256.LessThan(magnitude.AsSingle(), Vector256.Create(SmallestNormal)).AsUInt32(), subnormal, normal);
         // 65520 and more round to infinity; bits compare like numbers here, and NaN lies above infinity.
-        Vector256<uint> overflow = Vector256.GreaterThanOrEqual(magnitude.AsInt32(), Vector256.Create(0x477f_f000)).AsUInt32();
+        Vector256<uint> overflow =
+            Vector256.GreaterThanOrEqual(magnitude.AsInt32(), Vector256.Create(0x477f_f000)).AsUInt32();
         result = Vector256.ConditionalSelect(overflow, Vector256.Create(0x7c00u), result) | sign;
         Vector256<uint> nan = ~Vector256.Equals(value, value).AsUInt32();
         return Vector256.ConditionalSelect(nan, Vector256.Create(0x7fffu), result);

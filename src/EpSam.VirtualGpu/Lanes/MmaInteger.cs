@@ -44,7 +44,8 @@ internal static unsafe class MmaInteger
         new Span<uint>(sums, 8 * rowBlocks * MmaRows.Columns).Clear();
         MmaRows.Multiply<MmaPairStep>(aRows, bRows, sums, 8 * rowBlocks, steps);
         AddC(f, c, cRegisters, sums, saturate);
-        for (int r = 0; r < cRegisters; r++) MmaRows.PackD(sums, (uint*)(f + o[r]), r);
+        for (int r = 0; r < cRegisters; r++)
+            if (o[r] >= 0) MmaRows.PackD(sums, (uint*)(f + o[r]), r);   // -1: the sink "_"
     }
 
     static void AddC(byte* f, int* c, int cRegisters, uint* sums, bool saturate)

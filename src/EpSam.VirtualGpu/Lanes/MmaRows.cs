@@ -102,7 +102,8 @@ internal static unsafe class MmaRows
     /// <summary>A register of A: 8 rows of 4 words, to rows of f32 that are <paramref name="stride"/> apart.</summary>
     static void UnpackA<T>(uint* register, uint* rows, int stride, bool paired) where T : struct, IMmaElement
     {
-        for (int row = 0; row < 8; row++) Unpack<T>(Vector128.Load(register + row * 4), (float*)rows + row * stride, paired);
+        for (int row = 0; row < 8; row++)
+            Unpack<T>(Vector128.Load(register + row * 4), (float*)rows + row * stride, paired);
     }
 
     static void UnpackB<T>(uint* register, uint* rows, bool paired) where T : struct, IMmaElement
@@ -132,7 +133,8 @@ internal static unsafe class MmaRows
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Interleave(Vector128<float> even, Vector128<float> odd, out Vector128<float> low, out Vector128<float> high)
+    static void Interleave(
+        Vector128<float> even, Vector128<float> odd, out Vector128<float> low, out Vector128<float> high)
     {
         if (Sse.IsSupported)
         {
@@ -158,7 +160,7 @@ internal static unsafe class MmaRows
     }
 
     /// <summary>
-    /// Four 8-bit elements a word to two steps of 16-bit pairs: bytes 0 and 2, then bytes 1 and 3, widened by sign or zero.
+    /// Four 8-bit elements a word to two steps of 16-bit pairs: bytes 0 and 2, then 1 and 3, widened by sign or zero.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Widen(Vector128<uint> bytes, bool signed, out Vector128<uint> even, out Vector128<uint> odd)

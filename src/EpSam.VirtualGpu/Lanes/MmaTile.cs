@@ -73,7 +73,7 @@ internal static unsafe class MmaTile
         Store(dBase, d, even0, odd0, even1, odd1, even2, odd2, even3, odd3);
     }
 
-    /// <summary>tf32, k = 4 or 8: one 32-bit element per word; the 13 bits that tf32 does not have are ignored.</summary>
+    /// <summary>tf32, k = 4 or 8: one element per word; the 13 bits that tf32 does not have are ignored.</summary>
     [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void Tf32(byte* f, int* a, int* b, int k, byte* cBase, int* c, byte* dBase, int* d)
@@ -139,7 +139,7 @@ internal static unsafe class MmaTile
             ref even0, ref odd0, ref even1, ref odd1, ref even2, ref odd2, ref even3, ref odd3);
     }
 
-    /// <summary>One k: word (control &amp; 3) of each row of A times a row of B (4 even columns, then 4 odd ones).</summary>
+    /// <summary>One k: one word of each row of A times a row of B (4 even columns, then 4 odd ones).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Step(Vector512<float> a0, Vector512<float> a1, Vector512<float> a2, Vector512<float> a3,
         [ConstantExpected] byte control, float* row,

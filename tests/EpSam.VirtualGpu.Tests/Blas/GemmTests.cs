@@ -8,7 +8,7 @@ namespace EpSam.VirtualGpu.Tests.Blas;
 [NonParallelizable]   // sets the number of workers
 internal sealed unsafe class GemmTests
 {
-    /// <summary>A matrix in native memory between guard bytes, filled with values that its type holds exactly.</summary>
+    /// <summary>A matrix in native memory between guard bytes, filled with values that its type holds.</summary>
     sealed class Matrix : IDisposable
     {
         const int Guard = 256;
@@ -61,7 +61,8 @@ internal sealed unsafe class GemmTests
         public void Dispose() => NativeMemory.Free(memory);
     }
 
-    public sealed record Case(int M, int N, int K, bool TransA = false, bool TransB = false, double Alpha = 1, double Beta = 0,
+    public sealed record Case(
+        int M, int N, int K, bool TransA = false, bool TransB = false, double Alpha = 1, double Beta = 0,
         GemmType A = GemmType.F32, GemmType B = GemmType.F32, GemmType C = GemmType.F32, int Pad = 0)
     {
         public int Lda => Math.Max(1, TransA ? K : M) + Pad;
@@ -74,14 +75,18 @@ internal sealed unsafe class GemmTests
     }
 
     static void Run(Case x, Matrix a, Matrix b, Matrix c) =>
-        Gemm.Run(x.TransA, x.TransB, x.M, x.N, x.K, x.Alpha, a.Data, x.A, x.Lda, b.Data, x.B, x.Ldb, x.Beta, c.Data, x.C, x.Ldc);
+        Gemm.Run(x.TransA, x.TransB, x.M, x.N, x.K, x.Alpha, a.Data, x.A, x.Lda, b.Data, x.B, x.Ldb,
+            x.Beta, c.Data, x.C, x.Ldc);
 
     static double Eps(GemmType type) => type switch
     {
-        GemmType.F64 => Math.Pow(2, -53), GemmType.F32 => Math.Pow(2, -24), GemmType.F16 => Math.Pow(2, -11), _ => Math.Pow(2, -8),
+        GemmType.F64 => Math.Pow(2, -53),
+        GemmType.F32 => Math.Pow(2, -24),
+        GemmType.F16 => Math.Pow(2, -11),
+        _ => Math.Pow(2, -8),
     };
 
-    /// <summary>One product against the reference, C with and without values before, guards and padding unharmed.</summary>
+    /// <summary>One product against the reference; guards and padding stay unharmed.</summary>
     static void Check(Case x)
     {
         var random = new Random(x.M * 10007 + x.N * 101 + x.K);
@@ -119,7 +124,8 @@ internal sealed unsafe class GemmTests
         }
         double before = x.Beta == 0 ? 0 : x.Beta * old[cAt], expected = x.Alpha * sum + before;
         double eps = Eps(x.C == GemmType.F64 ? GemmType.F64 : GemmType.F32);
-        double bound = 4 * Math.Sqrt(x.K) * eps * size * Math.Abs(x.Alpha) + 2 * eps * (Math.Abs(before) + Math.Abs(expected));
+        double bound = 4 * Math.Sqrt(x.K) * eps * size * Math.Abs(x.Alpha)
+            + 2 * eps * (Math.Abs(before) + Math.Abs(expected));
         // The sum's own error can move a narrow result by one rounding; f16 has subnormals that are 2^-24 apart.
         if (x.C is GemmType.F16 or GemmType.BF16) bound += Eps(x.C) * (Math.Abs(expected) + bound) + Math.Pow(2, -25);
         if (!(Math.Abs(c[cAt] - expected) <= bound))
@@ -191,11 +197,12 @@ internal sealed unsafe class GemmTests
         Assert.That(new[] { c[0], c[1], c[2], c[3] }, Is.All.Zero, "alpha = 0 does not read A");
     }
 
-    /// <summary>Sizes that reach every blocking level: several chunks and parts of k, several parts of columns.</summary>
+    /// <summary>Sizes that reach every level of blocking: several chunks and parts of k, parts of columns.</summary>
     static readonly Case[] Large =
     [
-        new(300, 200, 1000), new(64, 64, 20000, true, false, 1, 1), new(32, 3000, 1100, false, true), new(700, 24, 300, true, true),
-        new(4, 5000, 40, true), new(257, 385, 390, A: GemmType.BF16, B: GemmType.BF16, C: GemmType.BF16), new(64, 2000, 64, C: GemmType.F16),
+        new(300, 200, 1000), new(64, 64, 20000, true, false, 1, 1), new(32, 3000, 1100, false, true),
+        new(700, 24, 300, true, true), new(4, 5000, 40, true), new(64, 2000, 64, C: GemmType.F16),
+        new(257, 385, 390, A: GemmType.BF16, B: GemmType.BF16, C: GemmType.BF16),
     ];
 
     [TestCaseSource(nameof(Large))]
@@ -242,7 +249,8 @@ internal sealed unsafe class GemmTests
     }
 
     [Test]
-    public void StridedBatch_EachIsAProductOfItsOwn([Values] bool transA, [Values] bool transB, [ValueSource(nameof(Narrow))] GemmType type)
+    public void StridedBatch_EachIsAProductOfItsOwn(
+        [Values] bool transA, [Values] bool transB, [ValueSource(nameof(Narrow))] GemmType type)
     {
         const int Batch = 5;
         var x = new Case(19, 23, 34, transA, transB, 1.5, 0.5, type, type, type, Pad: 1);
@@ -252,8 +260,8 @@ internal sealed unsafe class GemmTests
         using var b = new Matrix(type, x.BCount, random);   // stride 0: shared by all
         using var c = new Matrix(type, strideC * Batch, random);
         double[] old = c.Values();
-        Gemm.StridedBatched(transA, transB, x.M, x.N, x.K, x.Alpha, a.Data, type, x.Lda, strideA, b.Data, type, x.Ldb, 0,
-            x.Beta, c.Data, type, x.Ldc, strideC, Batch);
+        Gemm.StridedBatched(transA, transB, x.M, x.N, x.K, x.Alpha, a.Data, type, x.Lda, strideA,
+            b.Data, type, x.Ldb, 0, x.Beta, c.Data, type, x.Ldc, strideC, Batch);
         double[] aValues = a.Values(), bValues = b.Values(), cValues = c.Values();
         for (int batch = 0; batch < Batch; batch++)
         {
@@ -273,9 +281,14 @@ internal sealed unsafe class GemmTests
         using var b = new Matrix(x.B, x.BCount * Batch, random);
         using var c = new Matrix(x.C, x.M * x.N * Batch);
         using var single = new Matrix(x.C, x.M * x.N * Batch);
-        Gemm.StridedBatched(false, false, 64, 64, 64, 1, a.Data, x.A, 64, 4096, b.Data, x.B, 64, 4096, 0, c.Data, x.C, 64, 4096, Batch);
+        Gemm.StridedBatched(false, false, 64, 64, 64, 1, a.Data, x.A, 64, 4096, b.Data, x.B, 64, 4096,
+            0, c.Data, x.C, 64, 4096, Batch);
         for (int i = 0; i < Batch; i++)
-            Gemm.Run(false, false, 64, 64, 64, 1, a.Data + i * 16384, x.A, 64, b.Data + i * 16384, x.B, 64, 0, single.Data + i * 16384, x.C, 64);
+        {
+            int at = i * 4096 * sizeof(float);
+            Gemm.Run(false, false, 64, 64, 64, 1, a.Data + at, x.A, 64, b.Data + at, x.B, 64,
+                0, single.Data + at, x.C, 64);
+        }
         Assert.That(c.Bytes, Is.EqualTo(single.Bytes));
     }
 
@@ -285,12 +298,16 @@ internal sealed unsafe class GemmTests
         using var a = new Matrix(GemmType.F32, 16, new Random(1));
         Assert.Multiple(() =>
         {
-            Assert.That(() => Call(-1, 1, 1, 1, 1, 1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("m"));
-            Assert.That(() => Call(4, 1, 1, 3, 1, 4), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("lda"));
-            Assert.That(() => Call(1, 1, 4, 1, 3, 1), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("ldb"));
-            Assert.That(() => Call(4, 1, 1, 4, 1, 3), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("ldc"));
-            Assert.That(() => Call(1, 1, 1, 1, 1, 1, GemmType.F64), Throws.ArgumentException.With.Message.Contains("F64"));
+            Assert.That(() => Call(-1, 1, 1, 1, 1, 1), Names("m"));
+            Assert.That(() => Call(4, 1, 1, 3, 1, 4), Names("lda"));
+            Assert.That(() => Call(1, 1, 4, 1, 3, 1), Names("ldb"));
+            Assert.That(() => Call(4, 1, 1, 4, 1, 3), Names("ldc"));
+            Assert.That(() => Call(1, 1, 1, 1, 1, 1, GemmType.F64),
+                Throws.ArgumentException.With.Message.Contains("F64"));
         });
+
+        static NUnit.Framework.Constraints.IConstraint Names(string parameter) =>
+            Throws.TypeOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo(parameter);
 
         void Call(int m, int n, int k, int lda, int ldb, int ldc, GemmType cType = GemmType.F32) => Gemm.Run(
             false, false, m, n, k, 1, a.Data, GemmType.F32, lda, a.Data, GemmType.F32, ldb, 0, a.Data, cType, ldc);

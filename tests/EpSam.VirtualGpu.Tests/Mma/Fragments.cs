@@ -1,5 +1,5 @@
 // Where the elements of a matrix live in the registers of a warp, written down from the PTX ISA's figures for mma.sync:
-// for thread `lane` and its element number i, the row and column. Elements of one register follow each other from bit 0.
+// for thread `lane` and its element number i, the row and column. Elements of a register follow each other from bit 0.
 namespace EpSam.VirtualGpu.Tests.Mma;
 
 /// <summary>An operand matrix: bits per element, and position of element i of a lane.</summary>
@@ -46,7 +46,8 @@ internal sealed record Fragment(int Rows, int Columns, int Bits, Func<int, int, 
             16 => ((i / 2) % 2 == 0 ? group : group + 8, thread * 2 + (i & 1) + (i >= 4 ? 8 : 0)),
             // .tf32: row = group for a0 a2, group + 8 for a1 a3; column + 4 from a2 on
             32 => (i % 2 == 0 ? group : group + 8, thread + (i >= 2 ? 4 : 0)),
-            // .u8/.s8, m = 8: row = group; m = 16: row = group for a0..a3 and a8..a11, else group + 8; column + 16 from a8 on
+            // .u8/.s8, m = 8: row = group; m = 16: row = group for a0..a3 and a8..a11, else group + 8; column + 16
+            // from a8 on
             _ when m == 8 => (group, thread * 4 + (i & 3)),
             _ => ((i / 4) % 2 == 0 ? group : group + 8, thread * 4 + (i & 3) + (i >= 8 ? 16 : 0)),
         };
@@ -63,7 +64,7 @@ internal sealed record Fragment(int Rows, int Columns, int Bits, Func<int, int, 
         };
     });
 
-    /// <summary>c0 c1 in row group, c2 c3 in row group + 8; column = 2 * thread + (i &amp; 1). Also f16, two a register.</summary>
+    /// <summary>c0 c1 in row group, c2 c3 in row group + 8; column = 2 * thread + i mod 2.</summary>
     public static Fragment C(int m, int bits) => new(m, 8, bits, (lane, i) =>
         ((lane >> 2) + (i >= 2 ? 8 : 0), lane % 4 * 2 + (i & 1)));
 }

@@ -82,25 +82,38 @@ public sealed class LdMatrixTests
         {
             warp.Checks = checks;
             // The lanes before are fine; lane 5 is the one to be named.
-            for (int lane = 0; lane < 32; lane++) warp.Register(Address)[lane] = (uint)(lane == 5 ? address : 64 - offset);
+            for (int lane = 0; lane < 32; lane++)
+                warp.Register(Address)[lane] = (uint)(lane == 5 ? address : 64 - offset);
             if (expected is null)
             {
                 Assert.That(() => warp.RunList(Key(1, false), List(1, offset, false)), Throws.Nothing);
                 continue;
             }
             KernelFault fault = Assert.Throws<KernelFault>(() => warp.RunList(Key(1, false), List(1, offset, false)))!;
-            Assert.That((fault.Kind, fault.Line, fault.Thread.X), Is.EqualTo(((FaultKind)expected, WarpHarness.Line, 32 + 5)));
+            Assert.That((fault.Kind, fault.Line, fault.Thread.X),
+                Is.EqualTo(((FaultKind)expected, WarpHarness.Line, 32 + 5)));
         }
     }
 
     [Test]
-    public void WideAndGenericAddressesOutsideTheWindow_AreFaults([Values(0ul, 0x1_0000_0040ul, ulong.MaxValue - 15)] ulong address)
+    public void WideAndGenericAddressesOutsideTheWindow_AreFaults(
+        [Values(0ul, 0x1_0000_0040ul, ulong.MaxValue - 15)] ulong address)
     {
         using WarpHarness warp = Warp();
         warp.WideRegister(Address).Fill(address);
         if (address != 0)
             Assert.That(() => warp.RunList(Key(1, false), List(1, 0, true)), Throws.TypeOf<KernelFault>());
         Assert.That(() => warp.RunList(Key(1, false, ".generic"), List(1, 0, true)), Throws.TypeOf<KernelFault>());
+    }
+
+    [Test]
+    public void SinkAndAddressWithoutRegister()
+    {
+        using WarpHarness warp = Warp();
+        int first = First * WarpHarness.RegisterBytes;
+        warp.RunList(Key(2, false), [-1, 160, 0, -1, first]);   // all rows at byte 160 = element 80; "_" for matrix 0
+        for (int lane = 0; lane < 32; lane++)
+            Assert.That(warp.Register(First)[lane], Is.EqualTo((uint)(80 + lane % 4 * 2) * 0x10001 + 0x10000));
     }
 
     [Test]

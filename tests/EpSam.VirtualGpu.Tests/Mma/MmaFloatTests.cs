@@ -51,7 +51,7 @@ public sealed unsafe class MmaFloatTests
         new("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32", 4, "tf32"),
     ];
 
-    /// <summary>Runs D = A * B + C on row-major matrices of element bits; D's registers follow those of the others.</summary>
+    /// <summary>Runs D = A * B + C on row-major matrices of element bits; D's registers come last.</summary>
     static uint[] Multiply(Shape shape, uint[] a, uint[] b, uint[] c)
     {
         using var warp = new WarpHarness();
@@ -119,7 +119,8 @@ public sealed unsafe class MmaFloatTests
         var random = new Random(s.Key.Length * 1000 + s.K);
         for (int run = 0; run < 50; run++)
         {
-            uint[] a = Matrix(16 * s.K, _ => s.Element(Value(random))), b = Matrix(s.K * 8, _ => s.Element(Value(random)));
+            uint[] a = Matrix(16 * s.K, _ => s.Element(Value(random)));
+            uint[] b = Matrix(s.K * 8, _ => s.Element(Value(random)));
             uint[] c = Matrix(128, _ => s.SumBits(Value(random)));
             uint[] d = Multiply(s, a, b, c);
             for (int i = 0; i < 128; i++)
@@ -148,10 +149,12 @@ public sealed unsafe class MmaFloatTests
         uint mask = s.Bits == 32 ? uint.MaxValue : 0xffff;
         for (int run = 0; run < 200; run++)
         {
-            // All exponents: overflow, subnormals, infinities and NaN of both signs turn up. Every other run is moderate.
+            // All exponents: overflow, subnormals, infinities and NaN of both signs turn up. Every other run is
+            // moderate.
             bool moderate = run % 2 == 0;
             uint Next() => moderate ? s.Element(Value(random)) : (uint)random.NextInt64(1L << 32) & mask;
-            uint NextSum() => moderate || s.HalfAccumulator ? s.SumBits(Value(random)) : (uint)random.NextInt64(1L << 32);
+            uint NextSum() =>
+                moderate || s.HalfAccumulator ? s.SumBits(Value(random)) : (uint)random.NextInt64(1L << 32);
             uint[] a = Matrix(16 * s.K, _ => Next()), b = Matrix(s.K * 8, _ => Next()), c = Matrix(128, _ => NextSum());
             Assert.That(Multiply(s, a, b, c), Is.EqualTo(InOrder(s, a, b, c)), $"run {run}");
         }
@@ -162,7 +165,10 @@ public sealed unsafe class MmaFloatTests
     {
         uint infinity = s.Element(float.PositiveInfinity), nan = s.Element(float.NaN), one = s.Element(1);
         uint[] ones = Matrix(s.K * 8, _ => one), c = new uint[128];
-        uint[] a = Matrix(16 * s.K, i => i == 0 ? infinity : i == s.K ? nan : i == 2 * s.K ? s.Element(float.NegativeInfinity) : 0);
+        var a = new uint[16 * s.K];
+        a[0] = infinity;
+        a[s.K] = nan;
+        a[2 * s.K] = s.Element(float.NegativeInfinity);
         a[3 * s.K] = infinity;
         a[3 * s.K + s.K - 1] = s.Element(float.NegativeInfinity);
         uint[] d = Multiply(s, a, ones, c);
@@ -195,8 +201,9 @@ public sealed unsafe class MmaFloatTests
             var even = System.Runtime.Intrinsics.Vector128.Create(bits | 0xabcd_0000);
             var odd = System.Runtime.Intrinsics.Vector512.Create(bits << 16 | 0xabcd);
             float low = MmaF16.Even(even)[0], high = MmaF16.Odd(odd)[3];
-            if (float.IsNaN(expected) ? float.IsNaN(low) && float.IsNaN(high) : Same(low, expected) && Same(high, expected)) continue;
-            Assert.Fail($"f16 0x{bits:x4} is {expected}, not {low} or {high}");
+            bool right = float.IsNaN(expected)
+                ? float.IsNaN(low) && float.IsNaN(high) : Same(low, expected) && Same(high, expected);
+            if (!right) Assert.Fail($"f16 0x{bits:x4} is {expected}, not {low} or {high}");
         }
         static bool Same(float x, float y) => BitConverter.SingleToInt32Bits(x) == BitConverter.SingleToInt32Bits(y);
     }
@@ -255,6 +262,32 @@ public sealed unsafe class MmaFloatTests
             Assert.That(s.C.Load(warp, 20), Is.EqualTo(expected), $"D in registers {string.Join(' ', d)}");
         }
     }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void ASink_LeavesTheOtherRegistersRight(Shape s)
+    {
+        var random = new Random(4);
+        uint[] a = Matrix(16 * s.K, _ => s.Element(Value(random))), b = Matrix(s.K * 8, _ => s.Element(Value(random)));
+        uint[] c = Matrix(128, _ => s.SumBits(Value(random)));
+        using var whole = new WarpHarness();
+        using var partial = new WarpHarness();
+        int bFirst = s.A.Count, cFirst = bFirst + s.B.Count, dFirst = cFirst + s.C.Count;
+        foreach (WarpHarness warp in new[] { whole, partial })
+        {
+            s.A.Store(warp, 0, a);
+            s.B.Store(warp, bFirst, b);
+            s.C.Store(warp, cFirst, c);
+        }
+        int[] d = [.. Enumerable.Range(dFirst, s.C.Count)], rest = [.. Enumerable.Range(0, dFirst)];
+        whole.Run(s.Key, [.. d, .. rest]);
+        partial.Run(s.Key, [d[0], WarpHarness.Sink, .. d[2..], .. rest]);
+        whole.Register(d[1]).Fill(0xa5a5_a5a5);   // untouched
+        Assert.That(partial.Frame.SequenceEqual(whole.Frame), Is.True);
+    }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void RegisterCounts_FollowFromTheSpelling(Shape s) =>
+        Assert.That(MmaShape.Registers(s.Key), Is.EqualTo((s.C.Count, s.A.Count, s.B.Count, s.C.Count)));
 
     [TestCaseSource(nameof(Shapes))]
     public void MissingLanes_AreAFaultWithBarrierChecksOnly(Shape s)

@@ -1,4 +1,5 @@
 using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Lanes;
 
 namespace EpSam.VirtualGpu.Tests.Mma;
 
@@ -56,7 +57,7 @@ public sealed class MmaIntegerTests
             var a = new uint[s.M * s.K];
             a[hot] = 1;
             var zero = new uint[s.M * 8];
-            Assert.That(Multiply(s, a, b, zero), Is.EqualTo(Expected(s, a, b, zero)), $"A({hot / s.K},{hot % s.K}) = 1");
+            Assert.That(Multiply(s, a, b, zero), Is.EqualTo(Expected(s, a, b, zero)), $"A({hot / s.K},{hot % s.K})");
         }
     }
 
@@ -100,6 +101,10 @@ public sealed class MmaIntegerTests
         uint expected = s.Saturate ? (uint)(product > 0 ? int.MaxValue : int.MinValue) : (uint)(start + product);
         Assert.That(Multiply(s, a, b, c), Is.All.EqualTo(expected));
     }
+
+    [TestCaseSource(nameof(Shapes))]
+    public void RegisterCounts_FollowFromTheSpelling(Shape s) =>
+        Assert.That(MmaShape.Registers(s.Key), Is.EqualTo((s.C.Count, s.A.Count, s.B.Count, s.C.Count)));
 
     [Test]
     public void MissingLanes_AreAFault()

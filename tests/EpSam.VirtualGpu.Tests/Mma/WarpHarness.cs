@@ -10,6 +10,7 @@ internal sealed unsafe class WarpHarness : IDisposable
 {
     public const int RegisterBytes = 128, Registers = 32;
     public const int Line = 17;
+    public const int Sink = -1;   // "_" in the place of a destination
     const int MaxOperands = 32;
 
     readonly byte* frame = (byte*)NativeMemory.AlignedAlloc(Registers * RegisterBytes, 64);
@@ -43,7 +44,7 @@ internal sealed unsafe class WarpHarness : IDisposable
     public void Run(string key, params ReadOnlySpan<int> registers)
     {
         var list = new int[registers.Length];
-        for (int i = 0; i < list.Length; i++) list[i] = registers[i] * RegisterBytes;
+        for (int i = 0; i < list.Length; i++) list[i] = registers[i] == Sink ? -1 : registers[i] * RegisterBytes;
         RunList(key, list);
     }
 
@@ -54,7 +55,8 @@ internal sealed unsafe class WarpHarness : IDisposable
         operands[0] = Line;
         list.CopyTo(new Span<int>(operands + 1, MaxOperands));
         method!.Choices.CopyTo(new Span<int>(operands + 1 + list.Length, MaxOperands - list.Length));
-        ((delegate*<Warp*, byte*, int*, void>)method.Method.MethodHandle.GetFunctionPointer())(warp, frame, operands + 1);
+        var run = (delegate*<Warp*, byte*, int*, void>)method.Method.MethodHandle.GetFunctionPointer();
+        run(warp, frame, operands + 1);
     }
 
     public void Dispose()
