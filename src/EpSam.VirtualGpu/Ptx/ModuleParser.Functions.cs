@@ -259,7 +259,7 @@ internal sealed partial class ModuleParser
         {
             if (closed.Labels is not null && closed.Labels.TryGetValue(reference.Name, out string? unique))
             {
-                reference.Operand.Name = unique;
+                Bind(reference, unique);
             }
             else if (last)
             {
@@ -270,6 +270,24 @@ internal sealed partial class ModuleParser
                 (scope.Pending ??= []).Add(reference);
             }
         }
+    }
+
+    void Bind(LabelReference reference, string unique)
+    {
+        LabelUse found = function!.BranchTargets.ContainsKey(unique) ? LabelUse.BranchTable
+            : function.Prototypes.ContainsKey(unique) || function.CallTargets.ContainsKey(unique) ? LabelUse.Callee
+            : LabelUse.Jump;
+        if (found != reference.Use)
+        {
+            string needed = reference.Use switch
+            {
+                LabelUse.BranchTable => "the label of a '.branchtargets'",
+                LabelUse.Callee => "the label of a '.callprototype' or '.calltargets'",
+                _ => "the label of an instruction",
+            };
+            Fail($"'{Excerpt(reference.Name)}' must be {needed}", reference.Operand.Position);
+        }
+        reference.Operand.Name = unique;
     }
 
     PtxException UndeclaredLabel(Scope body, LabelReference reference)
@@ -290,10 +308,6 @@ internal sealed partial class ModuleParser
         {
             GuardedInstruction();
             return;
-        }
-        if (Accept(';'))
-        {
-            return;   // an empty statement, which inline assembly leaves
         }
         if (token.Kind != TokenKind.Identifier)
         {
@@ -383,7 +397,7 @@ internal sealed partial class ModuleParser
         List<PtxOperand> targets = [];
         do
         {
-            targets.Add(LabelOperand());
+            targets.Add(LabelOperand(LabelUse.Jump));
         }
         while (Accept(','));
         Expect(';', "after the labels");

@@ -36,9 +36,6 @@ internal sealed class Initialiser(PtxType type, List<long> dimensions, bool unsi
 
     public void Skip(long to) => position = to;
 
-    /// <summary>Bytes up to the end of the element to be written next.</summary>
-    public long NextEnd => checked((position + 1) * Type.Size());
-
     /// <summary>Writes the next element; returns its offset. The caller has checked that it lies within the limits.</summary>
     public int Write(ulong bits)
     {
@@ -108,21 +105,22 @@ internal sealed partial class ModuleParser
         }
     }
 
-    /// <summary>{ item, … } for one dimension. Depth is bounded by the number of dimensions and NestedExpressions.</summary>
+    /// <summary>{ item, … } for one dimension. Depth is bounded by NestedExpressions.</summary>
     void InitialList(Initialiser initialiser, int dimension)
     {
         Deeper();
         Token open = token;
         Advance();
-        if (dimension >= Math.Max(initialiser.Dimensions, 1))
-        {
-            Fail($"'{{' is nested deeper than the array's {initialiser.Dimensions} dimensions", open.Position);
-        }
         long start = initialiser.Position;
         long stride = initialiser.Stride(dimension);
         // a level's room: the next outer level's stride; the whole for the outermost
         long end = dimension == 0 ? initialiser.Capacity : start + initialiser.Stride(dimension - 1);
-        while (!token.Is('}'))
+        if (Accept('}'))
+        {
+            expressionDepth--;
+            return;
+        }
+        do
         {
             if (token.Kind == TokenKind.End)
             {
@@ -132,31 +130,38 @@ internal sealed partial class ModuleParser
             {
                 throw Error($"too many initial values: there is room for {end - start}", token.Position);
             }
-            if (token.Is('{'))
+            if (dimension < initialiser.Dimensions - 1)
             {
-                if (stride != 0 && (initialiser.Position - start) % stride != 0)
+                if (!token.Is('{'))
                 {
-                    throw Error("'{' in the middle of a row", token.Position);
+                    throw Expected("'{' for the next dimension of the array");
                 }
-                long next = checked(initialiser.Position + stride);
+                long next = initialiser.Position + stride;   // both below 2^41
                 InitialList(initialiser, dimension + 1);
                 initialiser.Skip(next);
+                CheckReach(initialiser, open.Position);
             }
             else
             {
-                if (initialiser.NextEnd > PtxLimits.InitialisedBytes)
-                {
-                    throw Error($"initial values beyond {PtxLimits.InitialisedBytes >> 20} MiB", token.Position);
-                }
+                CheckReach(initialiser, token.Position);
                 InitialValue(initialiser);
             }
-            if (!Accept(',') && !token.Is('}'))
-            {
-                throw Expected("',' or '}' in the list of initial values");
-            }
         }
-        Advance();
+        while (Accept(','));
+        if (!Accept('}'))
+        {
+            throw Expected("',' or '}' in the list of initial values");
+        }
         expressionDepth--;
+    }
+
+    /// <summary>Keeps arrays without a size from growing without bound.</summary>
+    void CheckReach(Initialiser initialiser, SourcePosition position)
+    {
+        if (initialiser.Position > PtxLimits.InitialisedBytes / initialiser.Type.Size())
+        {
+            Fail($"initial values beyond {PtxLimits.InitialisedBytes >> 20} MiB", position);
+        }
     }
 
     void InitialValue(Initialiser initialiser)
@@ -207,24 +212,21 @@ internal sealed partial class ModuleParser
     /// <summary>A constant as a value of the type: PTX ISA 7.8, 4.5.1 (integers are truncated), 4.5.2 (floats rounded).</summary>
     ulong ConvertTo(PtxType type, Constant value, SourcePosition position)
     {
-        if (type is PtxType.F64)
+        string name = TypeName(type);
+        if (type is PtxType.F16 or PtxType.F16x2)
         {
-            return value.IsFloat && !value.IsSingle ? value.Bits : BitConverter.DoubleToUInt64Bits(value.AsDouble);
+            throw Error($"a variable of type .{name} cannot have an initialiser; declare it .b{type.Size() * 8}", position);
         }
-        if (type is PtxType.F32)
+        if ((type is PtxType.F32 or PtxType.F64) && !value.IsFloat)
         {
-            return value.IsSingle ? value.Bits : BitConverter.SingleToUInt32Bits((float)value.AsDouble);
+            throw Error($"an integer cannot initialise a variable of type .{name}; write it with a decimal point", position);
         }
-        if (type is PtxType.F16)
+        if (value.IsFloat && type is not (PtxType.F32 or PtxType.F64 or PtxType.B32 or PtxType.B64))
         {
-            return BitConverter.HalfToUInt16Bits((Half)value.AsDouble);
+            throw Error($"a floating-point number cannot initialise a variable of type .{name}", position);
         }
-        if (!value.IsFloat)
-        {
-            return value.Bits;
-        }
-        bool bits = type is PtxType.B8 or PtxType.B16 or PtxType.B32 or PtxType.B64;
-        return bits && type.Size() == (value.IsSingle ? 4 : 8) ? value.Bits
-            : throw Error($"a floating-point number cannot initialise a variable of type .{TypeName(type)}", position);
+        return !value.IsFloat ? value.Bits
+            : type.Size() == 8 ? BitConverter.DoubleToUInt64Bits(value.AsDouble)
+            : value.IsSingle ? value.Bits : BitConverter.SingleToUInt32Bits((float)value.AsDouble);
     }
 }

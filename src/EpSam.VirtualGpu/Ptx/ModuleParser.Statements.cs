@@ -4,6 +4,7 @@ namespace EpSam.VirtualGpu.Ptx;
 
 internal sealed partial class ModuleParser
 {
+    string instruction = "";                   // the opcode of the operands being read
     readonly List<string> modifiers = [];
     readonly List<PtxOperand> operands = [];
     readonly List<PtxOperand> elements = [];   // of the vector or list being read; these do not nest
@@ -36,6 +37,10 @@ internal sealed partial class ModuleParser
     void Instruction(in Token first, PtxRegister? guard, bool negated, SourcePosition position)
     {
         string opcode = Intern(text.AsSpan(first.Start, first.Length));
+        if (Instructions.CheckOpcode(opcode) is { } unknown)
+        {
+            Fail(unknown, first.Position);
+        }
         modifiers.Clear();
         while (token.Kind == TokenKind.Word)
         {
@@ -48,6 +53,7 @@ internal sealed partial class ModuleParser
             Advance();
         }
         operands.Clear();
+        instruction = opcode;
         if (opcode == "call")
         {
             Call();
@@ -60,11 +66,16 @@ internal sealed partial class ModuleParser
         {
             throw Expected(operands.Count == 0 ? $"';' or an operand after '{Excerpt(opcode)}'" : "',' or ';' after the operand");
         }
-        function!.Body.Add(new()
+        PtxStatement statement = new()
         {
             Position = position, Guard = guard, GuardNegated = negated, Opcode = opcode,
             Modifiers = modifiers.Count == 0 ? [] : [.. modifiers], Operands = operands.Count == 0 ? [] : [.. operands],
-        });
+        };
+        if (Instructions.Check(statement) is { } problem)
+        {
+            Fail(problem.Message, problem.Position);
+        }
+        function!.Body.Add(statement);
     }
 
     void Operands(string opcode)
@@ -75,18 +86,18 @@ internal sealed partial class ModuleParser
             {
                 throw Error($"more than {PtxLimits.Operands} operands", token.Position);
             }
-            bool isLabel = opcode == "bra" || (opcode == "brx" && operands.Count == 1);
-            operands.Add(isLabel ? LabelOperand() : Operand());
+            operands.Add(opcode == "bra" ? LabelOperand(LabelUse.Jump)
+                : opcode == "brx" && operands.Count == 1 ? LabelOperand(LabelUse.BranchTable) : Operand());
         }
         while (Accept(','));
     }
 
-    PtxOperand LabelOperand()
+    PtxOperand LabelOperand(LabelUse use)
     {
         Token at = token;
         string name = ExpectName("a label");
         PtxOperand operand = new() { Kind = OperandKind.Label, Name = name, Position = at.Position };
-        (scope.Pending ??= []).Add(new(operand, name));
+        (scope.Pending ??= []).Add(new(operand, name, use));
         return operand;
     }
 
@@ -117,7 +128,7 @@ internal sealed partial class ModuleParser
                 return;
             }
         }
-        operands.Add(LabelOperand());
+        operands.Add(LabelOperand(LabelUse.Callee));
     }
 
     PtxOperand CallList()
@@ -346,12 +357,30 @@ internal sealed partial class ModuleParser
     PtxOperand SymbolOperand(string name, PtxVariable? variable, SourcePosition position)
     {
         Advance();
+        if (token.Is('[') && variable is not null)
+        {
+            return ElementOperand(name, variable, position);
+        }
         long offset = 0;
         if (token.Is('+') || token.Is('-'))
         {
             offset = (long)ExpectUnsigned("an offset");
         }
         return new() { Kind = OperandKind.Symbol, Position = position, Name = name, Variable = variable, Offset = offset };
+    }
+
+    /// <summary>array[n], n counting elements: an address in ld and st, a symbol in mov. PTX ISA 7.8, 6.4.2.</summary>
+    PtxOperand ElementOperand(string name, PtxVariable variable, SourcePosition position)
+    {
+        Advance();
+        Token at = token;
+        long index = ExpectInteger("the index of the element", int.MinValue, int.MaxValue);
+        Expect(']', "after the index");
+        return new()
+        {
+            Kind = instruction is "mov" or "cvta" ? OperandKind.Symbol : OperandKind.Address, Position = position, Name = name,
+            Variable = variable, Offset = CheckOffset(index * variable.Type.Size(), at.Position),
+        };
     }
 
     PtxOperand Special(Token at)

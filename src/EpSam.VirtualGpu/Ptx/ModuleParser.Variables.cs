@@ -189,9 +189,9 @@ internal sealed partial class ModuleParser
         long row = Product(unsized ? dimensions.Skip(1) : dimensions, type.Type!.Value, position);
         if (!Accept('='))
         {
-            if (unsized && !isExternal && space != StateSpace.Param)
+            if ((unsized || row == 0) && !isExternal && space != StateSpace.Param)
             {
-                Fail($"the array '{name}' has no size and no initialiser", position);
+                Fail($"the array '{Excerpt(name)}' has no size and no initialiser", position);
             }
             return NewVariable(space, type, name, position, unsized ? 0 : row, isArray, isExternal, null, []);
         }
@@ -227,10 +227,6 @@ internal sealed partial class ModuleParser
     {
         PtxType element = type.Type!.Value;
         int natural = element.Size() * type.VectorWidth;
-        if (type.Align != 0 && type.Align < element.Size() && space != StateSpace.Param)
-        {
-            Fail($"alignment {type.Align} is less than the {element.Size()} bytes of the type", position);
-        }
         PtxVariable variable = new()
         {
             Name = name, Space = space, Type = element, Position = position, Count = count, IsArray = isArray,
@@ -340,6 +336,10 @@ internal sealed partial class ModuleParser
     void Declare(string name, object thing, SourcePosition position)
     {
         scope.Names ??= [];
+        if (scope.Labels is not null && scope.Labels.ContainsKey(name))
+        {
+            Fail($"'{Excerpt(name)}' is already a label in this scope", position);
+        }
         if (char.IsAsciiDigit(name[^1]) && scope != globals)
         {
             (scope.Numbered ??= []).Add((name, position));

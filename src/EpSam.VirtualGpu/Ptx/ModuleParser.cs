@@ -137,7 +137,7 @@ internal sealed partial class ModuleParser
             case ".global": ModuleVariable(StateSpace.Global, linkage); break;
             case ".const": ModuleVariable(StateSpace.Const, linkage); break;
             case ".shared": ModuleVariable(StateSpace.Shared, linkage); break;
-            case ".local": ModuleVariable(StateSpace.Local, linkage); break;
+            case ".local": throw Error("'.local' variables stand inside of functions", token.Position);
             default:
                 if (linkage != Linkage.None)
                 {

@@ -7,8 +7,11 @@ internal sealed record VectorRegister(string Name, PtxRegister[] Components);
 
 internal sealed record RegisterRange(string Prefix, int Count, PtxType Type, int VectorWidth, SourcePosition Position);
 
+/// <summary>What a label must stand before: an instruction, a .branchtargets, or a .callprototype or .calltargets.</summary>
+internal enum LabelUse : byte { Jump, BranchTable, Callee }
+
 /// <summary>A label that an instruction names; which label it is shows when the scope ends.</summary>
-internal readonly record struct LabelReference(PtxOperand Operand, string Name);
+internal readonly record struct LabelReference(PtxOperand Operand, string Name, LabelUse Use);
 
 internal sealed class Scope(Scope? parent, SourcePosition start)
 {
