@@ -63,9 +63,10 @@ internal sealed partial class ModuleParser
         _ => 0,
     };
 
-    Constant Binary(int lowest, string what)
+    Constant Binary(int lowest, string what) => BinaryAfter(Unary(what), lowest, what);
+
+    Constant BinaryAfter(Constant left, int lowest, string what)
     {
-        Constant left = Unary(what);
         for (int precedence = Precedence(token); precedence >= lowest; precedence = Precedence(token))
         {
             Token at = token;

@@ -197,7 +197,8 @@ internal sealed partial class ModuleParser
                 ? new() { Kind = OperandKind.NegatedPredicate, Position = at.Position, Register = register }
                 : throw Error($"'!' needs a predicate; '{Excerpt(register.Name)}' is .{TypeName(register.Type)}", at.Position);
         }
-        return Immediate(ApplyUnary(at, Unary("a predicate register or a constant")), at.Position);
+        Constant first = ApplyUnary(at, Unary("a predicate register or a constant"));
+        return Immediate(BinaryAfter(first, 1, "a constant"), at.Position);
     }
 
     PtxOperand Vector()
