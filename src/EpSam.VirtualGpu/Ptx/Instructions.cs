@@ -14,7 +14,7 @@ internal enum Role : byte
 /// <summary>Where an operand's type comes from: the instruction's first or last type, its last one doubled, or fixed.</summary>
 internal enum TypeFrom : byte { Last, First, Doubled, Fixed }
 
-internal readonly record struct Slot(Role Role, TypeFrom From, PtxType Fixed, bool IsWide);
+internal readonly record struct OperandSlot(Role Role, TypeFrom From, PtxType Fixed, bool IsWide);
 
 internal static class Instructions
 {
@@ -99,7 +99,7 @@ internal static class Instructions
         "alloca griddepcontrol getctarank mapa stmatrix wgmma setmaxnreg elect multimem vadd vsub vabsdiff vmin vmax vshl " +
         "vshr vmad vset vadd2 vsub2 vavrg2 vabsdiff2 vmin2 vmax2 vset2 vadd4 vsub4 vavrg4 vabsdiff4 vmin4 vmax4 vset4";
 
-    sealed record Family(string Name, Slot[][] Forms, List<(string Modifier, Family Family)> Variants);
+    sealed record Family(string Name, OperandSlot[][] Forms, List<(string Modifier, Family Family)> Variants);
 
     static readonly Dictionary<string, Family> families = Make();
     static readonly HashSet<string> unsupported = [.. Unsupported.Split(' ')];
@@ -121,7 +121,7 @@ internal static class Instructions
         Dictionary<string, Family> result = [];
         foreach ((string opcodes, string form) in Table)
         {
-            Slot[][] forms = Array.ConvertAll(form.Split('/'), ParseForm);
+            OperandSlot[][] forms = Array.ConvertAll(form.Split('/'), ParseForm);
             foreach (string opcode in opcodes.Split(' '))
             {
                 string[] parts = opcode.Split('.');
@@ -142,10 +142,10 @@ internal static class Instructions
         return result;
     }
 
-    static Slot[] ParseForm(string form) =>
+    static OperandSlot[] ParseForm(string form) =>
         Array.ConvertAll(form.Split(' ', StringSplitOptions.RemoveEmptyEntries), ParseSlot);
 
-    static Slot ParseSlot(string text)
+    static OperandSlot ParseSlot(string text)
     {
         Role role = text[0] switch
         {
@@ -192,7 +192,7 @@ internal static class Instructions
             family = Array.IndexOf(statement.Modifiers, modifier) >= 0 ? variant : family;
         }
         PtxOperand[] operands = statement.Operands;
-        Slot[]? form = Array.Find(family.Forms, f => f.Length == operands.Length);
+        OperandSlot[]? form = Array.Find(family.Forms, f => f.Length == operands.Length);
         if (form is null)
         {
             string counts = string.Join(" or ", family.Forms.Select(f => f.Length));

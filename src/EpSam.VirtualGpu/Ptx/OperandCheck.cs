@@ -30,7 +30,7 @@ internal readonly struct OperandCheck
     }
 
     /// <summary>What is wrong with the operand; null when nothing is.</summary>
-    public string? Problem(Slot slot, PtxOperand operand)
+    public string? Problem(OperandSlot slot, PtxOperand operand)
     {
         switch (slot.Role)
         {
