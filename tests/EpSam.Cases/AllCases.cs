@@ -1,0 +1,11 @@
+namespace EpSam.Cases;
+
+/// <summary>Every case of every op.</summary>
+public static class AllCases
+{
+    public static IEnumerable<OpCase> All { get; } =
+    [
+        .. ElementwiseCases.All, .. ReduceCases.All, .. LayerNormCases.All, .. SoftmaxCases.All, .. GeluCases.All,
+        .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
+    ];
+}

@@ -1,0 +1,59 @@
+using EpSam.Native.Ops;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Cases;
+
+public static class GeluCases
+{
+    static readonly long[] Sizes = [1, 3, 5, 127, 1009, 1023, 1025, 40_009];
+
+    public static IEnumerable<OpCase> All { get; } =
+    [
+        .. Sizes.Select(n => Case(n, DType.F32)), Case(4096 * 3072, DType.F32, true),
+        .. Sizes.Select(n => Case(n, DType.BF16)), Case(4096 * 3072, DType.BF16, true),
+    ];
+
+    static OpCase Case(long n, DType type, bool realistic = false) => new()
+    {
+        Name = $"gelu {type.Name()} {n}",
+        Inputs = [new("x", type, new(n), Values.Normal(3))],
+        Outputs = [new("y", type, new(n))],
+        Run = (gpu, x, y) => Gelu.Forward(gpu, x[0], y[0]),
+        Reference = x => [Reference(x[0], type)],
+        Flops = 25 * n, Bytes = 2 * n * type.Size(), Realistic = realistic,
+    };
+
+    static Expected Reference(double[] x, DType type)
+    {
+        double[] exact = new double[x.Length], plain = new double[x.Length];
+        for (int i = 0; i < x.Length; i++)
+        {
+            exact[i] = x[i] * 0.5 * Erf.Complement(-x[i] / Math.Sqrt(2));
+            float inner = (float)(1 - Erf.Complement((float)x[i] * 0.70710678f)); // erf rounded to f32, as a good erff
+            plain[i] = Values.Round((float)x[i] * 0.5f * (1 + inner), type);
+        }
+        return Tolerance.Fused(exact, plain, type);
+    }
+}
+
+/// <summary>The complementary error function in double, by its Taylor series and its continued fraction.</summary>
+public static class Erf
+{
+    public static double Complement(double x)
+    {
+        if (x < 0) return 2 - Complement(-x);
+        if (x < 2.5)
+        {
+            double term = x, sum = x;
+            for (int n = 1; Math.Abs(term) > 1e-20; n++)
+            {
+                term *= -x * x / n;
+                sum += term / (2 * n + 1);
+            }
+            return 1 - 2 / Math.Sqrt(Math.PI) * sum;
+        }
+        double fraction = 0; // erfc(x) = exp(-x²)/√π · 1/(x + (1/2)/(x + (2/2)/(x + (3/2)/(x + …))))
+        for (int n = 60; n >= 1; n--) fraction = n / 2.0 / (x + fraction);
+        return Math.Exp(-x * x) / Math.Sqrt(Math.PI) / (x + fraction);
+    }
+}
