@@ -145,9 +145,12 @@ internal sealed unsafe class Device : IDisposable
                 cu.cuLaunchKernel(function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)block.X, (uint)block.Y,
                     (uint)block.Z, (uint)shared, default, pointers, null),
                 $"grid {grid}, block {block}, dynamic shared memory {shared} bytes");
-            cu.Check(cu.cuCtxSynchronize());
+            Synchronize();
         }
     }
+
+    /// <summary>Waits for all work; a kernel's fault comes out here.</summary>
+    public void Synchronize() => cu.Check(cu.cuCtxSynchronize());
 
     public void Dispose() => cu.cuDevicePrimaryCtxReset_v2(device);
 }

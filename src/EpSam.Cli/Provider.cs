@@ -1,7 +1,11 @@
 // The --gpu option: which provider fills the driver table, opened with what the command wants of it.
 using System.CommandLine;
+using System.Globalization;
 using EpSam.Cuda;
+using EpSam.VirtualGpu;
 using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
+using VirtualDevice = EpSam.VirtualGpu.VirtualGpu;
 
 namespace EpSam.Cli;
 
@@ -26,6 +30,9 @@ internal sealed record ProviderOptions(
             case ["virtual"]:
                 return new ProviderOptions(true, null, flags, interpret, counters);
             case ["virtual", { Length: > 0 } card]:
+                string[] known = [.. Cards.All.Select(c => c.Key)];
+                if (!known.Contains(card, StringComparer.OrdinalIgnoreCase))
+                    throw UserError.Usage($"--gpu {gpu}: unknown card {card}; known are {string.Join(", ", known)}");
                 return new ProviderOptions(true, card, flags, interpret, counters);
             case ["native"]:
                 if (interpret || counters)
@@ -37,25 +44,32 @@ internal sealed record ProviderOptions(
     }
 }
 
-internal sealed class Provider(Device device, bool isVirtual) : IDisposable
+internal sealed class Provider(Device device, VirtualDevice? virtualGpu) : IDisposable
 {
     public static readonly Option<string> Option = new("--gpu")
     {
-        HelpName = "virtual[:CARD]|native", DefaultValueFactory = _ => "virtual", Description = "where kernels run",
+        HelpName = "virtual[:CARD]|native", DefaultValueFactory = _ => "virtual",
+        Description = $"where kernels run; cards: {string.Join(", ", Cards.All.Select(c => c.Key))}",
     };
 
     public Device Device { get; } = device;
 
     /// <summary>What must be said beside a time.</summary>
-    public string TimeNote => isVirtual ? " on the virtual GPU (a CPU time, no statement about a card)" : "";
+    public string TimeNote => virtualGpu is null ? "" : " on the virtual GPU (a CPU time, no statement about a card)";
 
     public static Provider Open(ProviderOptions options)
     {
         try
         {
-            return options.IsVirtual
-                ? throw new UserError("the virtual GPU is not there yet")
-                : new Provider(new Device(CuNative.OpenDriver()), isVirtual: false);
+            if (!options.IsVirtual) return new Provider(new Device(CuNative.OpenDriver()), null);
+            VirtualDevice virtualGpu = VirtualDevice.Create(new VirtualGpuOptions
+            {
+                Card = options.Card ?? Cards.All[0].Key,
+                Checks = options.Checks,
+                Counters = options.Counters,
+                Interpret = options.Interpret,
+            });
+            return new Provider(new Device(virtualGpu.Driver), virtualGpu);
         }
         catch (CuException e)
         {
@@ -63,7 +77,25 @@ internal sealed class Provider(Device device, bool isVirtual) : IDisposable
         }
     }
 
-    public void WriteCounters(TextWriter writer) => _ = writer;
+    /// <summary>Counts of the last launch, one a line, and the least time they would take on the card posed as.</summary>
+    public void WriteCounters(TextWriter writer)
+    {
+        if (virtualGpu?.Options.Counters != true || virtualGpu.LastLaunch is not KernelCounters c) return;
+        (string Name, long Count)[] lines =
+        [
+            ("instructions", c.Instructions), ("integer", c.IntegerInstructions), ("float", c.FloatInstructions),
+            ("special", c.SpecialInstructions), ("convert", c.ConvertInstructions), ("memory", c.MemoryInstructions),
+            ("control", c.ControlInstructions), ("tensor", c.TensorInstructions), ("tensor flops", c.MmaFlops),
+            ("global requests", c.GlobalRequests), ("global sectors", c.GlobalSectors), ("bytes read", c.BytesRead),
+            ("bytes written", c.BytesWritten), ("shared requests", c.SharedRequests),
+            ("shared conflicts", c.SharedConflicts), ("divergent branches", c.DivergentBranches),
+        ];
+        foreach ((string name, long count) in lines)
+            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-20}{count,16:N0}"));
+        (double seconds, string bound) = c.Roofline(virtualGpu.Card);
+        writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"  a {virtualGpu.Card.Name} takes {seconds * 1e6:G3} µs at the least (bound: {bound}); a model, not a measurement"));
+    }
 
     public void Dispose() => Device.Dispose();
 }

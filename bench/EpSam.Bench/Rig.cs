@@ -1,0 +1,70 @@
+// A virtual card for the bench: module cache, typed buffers, launches with parameters as they stand in the kernel.
+using System.Runtime.InteropServices;
+using EpSam.Cli;
+using EpSam.Cuda;
+using EpSam.VirtualGpu;
+using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
+using EpSam.VirtualGpu.Exec;
+using Device = EpSam.Cli.Device;
+
+namespace EpSam.Bench;
+
+internal sealed unsafe class Rig : IDisposable
+{
+    readonly Dictionary<string, CUmodule> modules = [];
+
+    public Rig(CheckFlags checks, int workers = 0)
+    {
+        Gpu = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions { Checks = checks, Workers = workers });
+        Device = new Device(Gpu.Driver);
+    }
+
+    public VirtualGpu.VirtualGpu Gpu { get; }
+    public Device Device { get; }
+    public CuDriver Driver => Gpu.Driver;
+
+    /// <summary>PTX of the bench itself, or of the library.</summary>
+    public static string Ptx(string name)
+    {
+        System.Reflection.Assembly[] assemblies = [typeof(Rig).Assembly, System.Reflection.Assembly.Load("EpSam.Native")];
+        foreach (System.Reflection.Assembly assembly in assemblies)
+        {
+            using Stream? stream = assembly.GetManifestResourceStream(name + ".ptx");
+            if (stream is null) continue;
+            using StreamReader reader = new(stream);
+            return reader.ReadToEnd();
+        }
+        throw new ArgumentException($"no embedded {name}.ptx", nameof(name));
+    }
+
+    public CUfunction Function(string file, string entry)
+    {
+        if (!modules.TryGetValue(file, out CUmodule module)) modules[file] = module = Device.Load(Ptx(file));
+        return Device.Function(module, entry);
+    }
+
+    public CUdeviceptr Upload<T>(T[] values) where T : unmanaged
+    {
+        CUdeviceptr address = Device.Allocate((long)values.Length * sizeof(T));
+        fixed (T* host = values) Driver.Check(Driver.cuMemcpyHtoD_v2(address, host, (nuint)values.Length * (nuint)sizeof(T)));
+        return address;
+    }
+
+    public T[] Download<T>(CUdeviceptr address, int count) where T : unmanaged
+    {
+        T[] values = new T[count];
+        fixed (T* host = values) Driver.Check(Driver.cuMemcpyDtoH_v2(host, address, (nuint)count * (nuint)sizeof(T)));
+        return values;
+    }
+
+    /// <summary>Host memory behind a buffer of this process's virtual card.</summary>
+    public static T* Host<T>(CUdeviceptr address) where T : unmanaged => (T*)AddressSpace.ToHost(address.Value);
+
+    public void Launch(CUfunction function, Dim3 grid, Dim3 block, params byte[][] parameters) =>
+        Device.Launch(function, grid, block, 0, parameters);
+
+    public static byte[] P<T>(T value) where T : unmanaged => MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)).ToArray();
+
+    public void Dispose() => Device.Dispose();
+}
