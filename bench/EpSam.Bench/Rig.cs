@@ -30,7 +30,7 @@ internal sealed unsafe class Rig : IDisposable
         System.Reflection.Assembly[] assemblies = [typeof(Rig).Assembly, System.Reflection.Assembly.Load("EpSam.Native")];
         foreach (System.Reflection.Assembly assembly in assemblies)
         {
-            using Stream? stream = assembly.GetManifestResourceStream(name + ".ptx");
+            using System.IO.Stream? stream = assembly.GetManifestResourceStream(name + ".ptx");
             if (stream is null) continue;
             using StreamReader reader = new(stream);
             return reader.ReadToEnd();

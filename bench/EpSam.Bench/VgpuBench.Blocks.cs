@@ -23,8 +23,9 @@ internal sealed unsafe partial class VgpuBench
         OpenBlas? peer = OpenBlas.TryLoad(threads);
         if (peer is not null) Console.WriteLine($"  {peer.Version}");
         CuBlas blas = rig.Gpu.Blas;
-        cublasHandle_t handle;
-        blas.Check(blas.cublasCreate_v2(&handle));
+        cublasHandle_t created;
+        blas.Check(blas.cublasCreate_v2(&created));
+        cublasHandle_t handle = created;
         foreach ((int m, int n, int k) in LinearShapes)
         {
             Random random = new(m + n + k);
