@@ -38,6 +38,11 @@ internal sealed unsafe class Rig : IDisposable
         throw new ArgumentException($"no embedded {name}.ptx", nameof(name));
     }
 
+    /// <summary>The PTX files of the library, without their extension.</summary>
+    public static IEnumerable<string> LibraryFiles() =>
+        System.Reflection.Assembly.Load("EpSam.Native").GetManifestResourceNames()
+            .Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal);
+
     public CUfunction Function(string file, string entry)
     {
         if (!modules.TryGetValue(file, out CUmodule module)) modules[file] = module = Device.Load(Ptx(file));
