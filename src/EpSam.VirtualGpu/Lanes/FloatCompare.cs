@@ -56,9 +56,12 @@ internal static class FloatCompare
         _ => 0xff ^ Bits(Vector512.Equals(a, a) & Vector512.Equals(b, b)),
     };
 
-    // slct: a where c >= 0 (so also for -0), b where c < 0 or NaN.
+    // slct with a float c: a where c >= 0 (so also for -0), b where c < 0 or NaN. With an integer c: Predicate.
 
-    [Ptx("slct.{b16,u16,s16,b32,u32,s32,f32}.f32"), MethodImpl(Inline)]
+    [Ptx("slct.{b16,u16,s16}.f32"), MethodImpl(Inline)]
+    public static U32 Slct16(U32 a, U32 b, U32 c) => Slct(a, b, c) & Vector512.Create(0xffffu);
+
+    [Ptx("slct.{b32,u32,s32,f32}.f32"), MethodImpl(Inline)]
     public static U32 Slct(U32 a, U32 b, U32 c) =>
         Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(F32(c), Vector512<float>.Zero).AsUInt32(), a, b);
 

@@ -18,25 +18,25 @@ internal static unsafe class SpecialFunctions
     [Ptx("ex2.approx.f32"), MethodImpl(Inline)]
     public static U32 Ex2(U32 a) => Ex2(F32(a)).AsUInt32();
 
-    // 2^a = 2^h * 2^h * 2^f with h = round(a / 2) and f = a - 2h in [-1, 1]. Two equal factors reach down to the
-    // subnormals and up to infinity, where one would leave the exponent's range, and a NaN passes through all of it.
+    // 2^a = 2^n * 2^f with n = round(a) and f in [-1/2, 1/2]; 2^n in two factors of half the exponent, which reach from
+    // the least subnormal to infinity where one would not, and let a NaN pass through.
     [MethodImpl(Inline)]
     public static Vector512<float> Ex2(Vector512<float> a)
     {
         a = Vector512.MinNative(Vector512.Create(130f), a);    // constant first: x86 returns the second if one is NaN
         a = Vector512.MaxNative(Vector512.Create(-160f), a);
-        Vector512<float> shifted = Fma(a, 0.5f, Vector512.Create(RoundingShift));
-        Vector512<float> half = shifted - Vector512.Create(RoundingShift);
-        Vector512<float> f = Fma(half, -2f, a);
-        Vector512<float> p = Fma(f, Vector512.Create(1.34049170647e-5f), 0.000156351194369f);
-        p = Fma(f, p, 0.00133676824095f);
-        p = Fma(f, p, 0.00961697808829f);
-        p = Fma(f, p, 0.0555024021492f);
-        p = Fma(f, p, 0.240226649f);
-        p = Fma(f, p, 0.693147388497f);
+        Vector512<float> shifted = a + Vector512.Create(RoundingShift);
+        Vector512<float> f = a - (shifted - Vector512.Create(RoundingShift));
+        Vector512<float> p = Fma(f, Vector512.Create(0.000155946720957f), 0.00134066435875f);
+        p = Fma(f, p, 0.00961769299263f);
+        p = Fma(f, p, 0.05550310552f);
+        p = Fma(f, p, 0.240226527827f);
+        p = Fma(f, p, 0.693147214967f);
         p = Fma(f, p, 1f);
-        Vector512<int> exponent = (shifted.AsInt32() << 23) + Vector512.Create(0x3f80_0000);
-        return p * exponent.AsSingle() * exponent.AsSingle();
+        Vector512<int> one = Vector512.Create(0x3f80_0000), n = shifted.AsInt32();
+        Vector512<int> half = (n >> 1 << 23) + one;
+        Vector512<int> rest = (n << 23) - half + (one + one);
+        return p * half.AsSingle() * rest.AsSingle();
     }
 
     /// <summary>log2 a: absolute error at most 2^-22.6 for a in (0.5, 2), relative outside.</summary>
@@ -82,29 +82,90 @@ internal static unsafe class SpecialFunctions
     [Ptx("tanh.approx.f32"), MethodImpl(Inline)]
     public static U32 Tanh(U32 a) => Tanh(F32(a)).AsUInt32();
 
-    /// <summary>tanh a, relative error at most 2^-11 (here below 2^-13).</summary>
-    // a * P(a^2) / Q(a^2). At the clamp the quotient is 1 to the last bit.
+    /// <summary>tanh a, relative error at most 2^-11 (here 2^-14).</summary>
+    // a * P(a^2) / Q(a^2), fitted to rise to exactly 1 at the clamp, so that infinity gives 1.
     [MethodImpl(Inline)]
     public static Vector512<float> Tanh(Vector512<float> a)
     {
-        a = Vector512.MinNative(Vector512.Create(TanhClamp), a);
-        a = Vector512.MaxNative(Vector512.Create(-TanhClamp), a);
+        const float Clamp = 5.4133143f;
+        a = Vector512.MinNative(Vector512.Create(Clamp), a);
+        a = Vector512.MaxNative(Vector512.Create(-Clamp), a);
         Vector512<float> u = a * a;
-        Vector512<float> p = Fma(u, Vector512.Create(0.001802295771f), 0.119732227f);
-        p = Fma(u, p, 1.000034579f) * a;
+        Vector512<float> p = Fma(u, Vector512.Create(0.001802317399f), 0.1197336638f);
+        p = Fma(u, p, 1.000046579f) * a;
         Vector512<float> q = Fma(u, Vector512.Create(7.345337066e-5f), 0.01939456537f);
         q = Fma(u, q, 0.4532600678f);
         q = Fma(u, q, 1f);
         return p / q;
     }
 
-    internal const float TanhClamp = 5f;
+    /// <summary>sin a (choice 0) and cos a, absolute error at most 2^-20.9 in [-pi, pi]; here up to 2^40 as well.</summary>
+    // a = k * pi/2 + r, reduced in f64; k mod 4 chooses between the polynomials of sin r and cos r, and the sign.
+    [Ptx("<sin,cos>.approx.f32"), MethodImpl(Inline)]
+    public static U32 SinCos(U32 a, int cos)
+    {
+        (Vector256<float> lowRest, H32 lowQuadrant) = Reduce(F32(a).GetLower());
+        (Vector256<float> highRest, H32 highQuadrant) = Reduce(F32(a).GetUpper());
+        Vector512<float> r = Vector512.Create(lowRest, highRest), u = r * r;
+        U32 quadrant = Vector512.Create(lowQuadrant, highQuadrant) + Vector512.Create((uint)cos);
+
+        Vector512<float> s = Fma(u, Vector512.Create(-0.000195149581007f), 0.0083321584141f);
+        s = Fma(u, s, -0.166666545732f);
+        s = Fma(u, s, 1f) * r;      // this way -0 stays -0
+        Vector512<float> c = Fma(u, Vector512.Create(2.44327858903e-5f), -0.00138873130708f);
+        c = Fma(u, c, 0.041666645619f);
+        c = Fma(u, c, -0.5f);
+        c = Fma(u, c, 1f);
+
+        U32 isCosine = Vector512.Equals(quadrant & U32.One, U32.One);
+        U32 magnitude = Vector512.ConditionalSelect(isCosine, c.AsUInt32(), s.AsUInt32());
+        return magnitude ^ (quadrant & Vector512.Create(2u)) << 30;
+    }
+
+    [MethodImpl(Inline)]
+    static (Vector256<float> R, H32 Quadrant) Reduce(Vector256<float> a)
+    {
+        const double Shift = 6755399441055744.0;   // 1.5 * 2^52: adding it leaves the nearest integer in the low bits
+        Vector512<double> x = Widen(a);
+        Vector512<double> shifted = Vector512.FusedMultiplyAdd(
+            x, Vector512.Create(2 / Math.PI), Vector512.Create(Shift));
+        Vector512<double> k = shifted - Vector512.Create(Shift);
+        Vector512<double> r = Vector512.FusedMultiplyAdd(k, Vector512.Create(-Math.PI / 2), x);
+        r = Vector512.FusedMultiplyAdd(k, Vector512.Create(-6.123233995736766e-17), r);   // pi/2 - (double)(pi/2)
+        // Numbers too large to be reduced give some value of the function's range; infinity and NaN give NaN.
+        r = Vector512.MaxNative(Vector512.Create(-Math.PI / 4), Vector512.MinNative(Vector512.Create(Math.PI / 4), r));
+        return (Narrow(r), ConvertInteger.LowHalves(shifted.AsUInt64()));
+    }
+
+    /// <summary>
+    /// The coarse f64 reciprocal, a start for Newton's iteration: only the upper 32 bits of the operand count, only those of
+    /// the result are set. Exists with .ftz alone: subnormal operands and results are zero.
+    /// </summary>
+    [Ptx("rcp.approx.f64"), MethodImpl(Inline)]
+    public static U64 RcpCoarse(U64 a) =>
+        Coarse(Vector512<double>.One / F64(FlushF64(a & Vector512.Create(0xffff_ffff_0000_0000UL))));
+
+    /// <summary>1 / sqrt a of f64, within 2 ulp. Of .ftz.f64 the ISA asks less; it gets the same.</summary>
+    [Ptx("rsqrt.approx.f64"), MethodImpl(Inline)]
+    public static U64 Rsqrt(U64 a) => (Vector512<double>.One / Vector512.Sqrt(F64(a))).AsUInt64();
+
+    [MethodImpl(Inline)]
+    static U64 Coarse(Vector512<double> a)
+    {
+        // Rounded to nearest: infinity has nothing below to carry.
+        U64 rounded = a.AsUInt64() + Vector512.Create(0x8000_0000UL) & Vector512.Create(0xffff_ffff_0000_0000UL);
+        return Vector512.ConditionalSelect(
+            Vector512.Equals(a, a).AsUInt64(), FlushF64(rounded), Vector512.Create(NaN64));
+    }
+
+    [MethodImpl(Inline)]
+    static U64 FlushF64(U64 a)
+    {
+        U64 isSmall = Vector512.Equals(a & Vector512.Create(0x7ff0_0000_0000_0000UL), U64.Zero);
+        return Vector512.ConditionalSelect(isSmall, a & Vector512.Create(SignBit64), a);
+    }
 
     [MethodImpl(Inline)]
     static Vector512<float> Fma(Vector512<float> a, Vector512<float> b, float c) =>
         Vector512.FusedMultiplyAdd(a, b, Vector512.Create(c));
-
-    [MethodImpl(Inline)]
-    static Vector512<float> Fma(Vector512<float> a, float b, Vector512<float> c) =>
-        Vector512.FusedMultiplyAdd(a, Vector512.Create(b), c);
 }

@@ -2,6 +2,7 @@
 // over random numbers.
 namespace EpSam.VirtualGpu.Tests.Lanes;
 
+[Parallelizable(ParallelScope.All)]
 internal sealed class FloatArithmeticTests
 {
     static readonly string[] formats = ["f32", "f64"];
