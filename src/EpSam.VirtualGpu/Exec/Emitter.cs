@@ -20,6 +20,7 @@ internal sealed unsafe partial class Emitter
     readonly Kernel kernel;
     readonly Homes homes;
     readonly Uniformity facts;
+    readonly Liveness liveness;
     readonly int[] reconvergence;
     readonly bool checks, counting;
     readonly HashSet<int> joins = [];
@@ -34,9 +35,9 @@ internal sealed unsafe partial class Emitter
     LocalBuilder target = null!;     // int, the block to dispatch to
     Dictionary<Reg, LocalBuilder[]> locals = [];
 
-    Emitter(Kernel kernel, Homes homes, Uniformity facts, int[] reconvergence, bool checks, bool counting)
+    Emitter(Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence, bool checks, bool counting)
     {
-        (this.kernel, this.homes, this.facts, this.reconvergence) = (kernel, homes, facts, reconvergence);
+        (this.kernel, this.homes, this.liveness, this.facts, this.reconvergence) = (kernel, homes, liveness, facts, reconvergence);
         (this.checks, this.counting) = (checks, counting);
         for (int b = 0; b < kernel.Blocks.Count; b++)
             if (facts.Divergent[b] && reconvergence[b] != ControlFlow.Exit) joins.Add(reconvergence[b]);
@@ -44,9 +45,9 @@ internal sealed unsafe partial class Emitter
 
     /// <summary>The emitted methods, the method of each block, and the operand lists of warp methods.</summary>
     public static (ChunkMethod[] Methods, int[] Operands) Emit(
-        Kernel kernel, Homes homes, Uniformity facts, int[] reconvergence, bool checks, bool counting)
+        Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence, bool checks, bool counting)
     {
-        Emitter emitter = new(kernel, homes, facts, reconvergence, checks, counting);
+        Emitter emitter = new(kernel, homes, liveness, facts, reconvergence, checks, counting);
         ChunkMethod[] methods = [.. homes.Chunks.Select((chunk, i) => emitter.EmitChunk(chunk.First, chunk.End, i))];
         return (methods, [.. emitter.operands]);
     }
@@ -82,6 +83,7 @@ internal sealed unsafe partial class Emitter
     void EmitBlock(Block block)
     {
         il.MarkLabel(labels[block.Index - first]);
+        if (block.Index == 0) ClearUnwritten();
         if (joins.Contains(block.Index)) EmitJoin(block);
         if (counting) EmitCounts(block);
         foreach (Op op in block.Ops)
@@ -91,6 +93,42 @@ internal sealed unsafe partial class Emitter
         }
         EmitEnd(block);
         splicer.ReleaseAll();
+    }
+
+    /// <summary>
+    /// Registers that a path may read before writing start as zero, so that results never depend on what ran before.
+    /// Block 0 is never a branch target: the builder starts each body with a block of its own.
+    /// </summary>
+    void ClearUnwritten()
+    {
+        foreach (int r in liveness.In[0].Members())
+        {
+            Reg reg = kernel.Regs[r];
+            if (reg.IsSpecial) continue;
+            if (facts.Uniform[r])
+            {
+                PushScalar(Src.Imm(0), reg.Class);
+                StoreScalar(reg);
+            }
+            else if (reg.Class == RegClass.Pred)
+            {
+                LocalBuilder zero = splicer.Take(typeof(uint));
+                il.Emit(OpCodes.Ldc_I4_0);
+                il.Emit(OpCodes.Stloc, zero);
+                StoreMask(reg, zero, lanes: null);
+            }
+            else
+            {
+                Pieces pieces = new(reg.Class == RegClass.W32 ? 2 : 4);
+                for (int i = 0; i < pieces.Count; i++)
+                {
+                    PushScalar(Src.Imm(0), reg.Class);
+                    il.Emit(OpCodes.Call, reg.Class == RegClass.W32 ? Broadcast32 : Broadcast64);
+                    StorePiece(reg, i, pieces, lanes: null);
+                }
+            }
+            splicer.ReleaseAll();
+        }
     }
 
     /// <summary>if (w->Reconvergence == block) { target = Join(w); active = w->Active; if (target != block) dispatch }</summary>

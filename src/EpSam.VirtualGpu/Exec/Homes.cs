@@ -115,6 +115,7 @@ internal sealed class Homes
             foreach (int r in liveness.In[block.Index].Members()) Seen(r);
             foreach (int r in liveness.Out[block.Index].Members()) Seen(r);
             foreach (int r in facts.Held[block.Index].Members()) Seen(r);
+            foreach (int r in facts.Joining[block.Index].Members()) Seen(r);
             if (block.Condition is not null) Seen(block.Condition.Index);
             foreach (Op op in block.Ops) Uses(op, block, Seen, warpRead, warpUsed);
             if (!block.Yields) continue;

@@ -199,10 +199,18 @@ internal sealed unsafe class InterpretedVariant : Variant
                     if (pc != block.Index) break;
                 }
                 if (w->Pc != block.Index) continue;
+                if (block.Index == 0) ClearRegisters(w);
                 foreach (Step step in steps[block.Index]) Execute(w, step, list);
                 End(w, block);
                 if (w->BarrierId >= 0) return;
             }
+    }
+
+    /// <summary>Registers start as zero, as in emitted code. Block 0 is never a branch target.</summary>
+    void ClearRegisters(Warp* w)
+    {
+        foreach (Reg reg in Kernel.Regs)
+            if (!reg.IsSpecial) new Span<byte>(w->Frame + offsets[reg.Index], reg.Bytes).Clear();
     }
 
     void Execute(Warp* w, Step step, int* list)

@@ -53,7 +53,7 @@ internal sealed unsafe class EmittedVariant : Variant
         Liveness liveness = Liveness.Run(kernel);
         Uniformity facts = Uniformity.Run(kernel, liveness, reconvergence, checks || counting);
         homes = new Homes(kernel, liveness, facts);
-        (methods, int[] list) = Emitter.Emit(kernel, homes, facts, reconvergence, checks, counting);
+        (methods, int[] list) = Emitter.Emit(kernel, homes, liveness, facts, reconvergence, checks, counting);
         operands = GC.AllocateUninitializedArray<int>(Math.Max(1, list.Length), pinned: true);
         list.CopyTo(operands, 0);
         methodOf = [.. kernel.Blocks.Select(homes.ChunkOf)];
