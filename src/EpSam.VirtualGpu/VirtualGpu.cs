@@ -1,7 +1,6 @@
 // The way in: Create makes one virtual card and hands out the driver's and cuBLAS's tables for it. Nothing else of this
 // project is meant for callers, but the counters. Handles say to which card they belong, so several cards may live in
 // one process; each table sees its own card as device 0.
-using System.Collections.Concurrent;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Driver;
@@ -29,7 +28,6 @@ public sealed record VirtualGpuOptions
 /// <summary>A virtual CUDA device in this process: runs PTX on the CPU.</summary>
 public sealed class VirtualGpu
 {
-    readonly ConcurrentDictionary<ulong, bool> _moduleVariables = new();
     readonly Lock _countersLock = new();
     readonly Dictionary<string, KernelCounters> _kernels = [];
     KernelCounters? _last;
@@ -109,12 +107,4 @@ public sealed class VirtualGpu
             _kernels[kernel] = _kernels.TryGetValue(kernel, out KernelCounters? before) ? before.Plus(_last) : _last;
         }
     }
-
-    // ---- module variables: device memory that cuMemFree must not free
-
-    internal void AddModuleVariable(ulong address) => _moduleVariables[address] = true;
-
-    internal void RemoveModuleVariable(ulong address) => _moduleVariables.TryRemove(address, out _);
-
-    internal bool IsModuleVariable(ulong address) => _moduleVariables.ContainsKey(address);
 }

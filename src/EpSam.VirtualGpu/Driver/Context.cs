@@ -15,6 +15,7 @@ internal sealed unsafe class Context
 
     readonly Lock _lock = new();
     readonly HashSet<nint> _owned = []; // handles that end with the context
+    readonly HashSet<ulong> _moduleVariables = []; // device memory that cuMemFree must not free
     readonly CUcontext _handle;
     Heap? _heap;                        // null: not alive
     int _retained;
@@ -72,6 +73,7 @@ internal sealed unsafe class Context
     {
         foreach (nint handle in _owned) Handles.Remove(handle);
         _owned.Clear();
+        _moduleVariables.Clear();
         _heap?.Dispose();
         _heap = null;
         _fault = null;
@@ -95,6 +97,21 @@ internal sealed unsafe class Context
             Handles.Remove(handle);
             _owned.Remove(handle);
         }
+    }
+
+    public void AddModuleVariable(ulong address)
+    {
+        lock (_lock) _moduleVariables.Add(address);
+    }
+
+    public void RemoveModuleVariable(ulong address)
+    {
+        lock (_lock) _moduleVariables.Remove(address);
+    }
+
+    public bool IsModuleVariable(ulong address)
+    {
+        lock (_lock) return _moduleVariables.Contains(address);
     }
 
     /// <summary>The sticky error of a kernel fault: the code is the one the hardware reports.</summary>

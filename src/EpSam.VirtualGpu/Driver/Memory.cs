@@ -39,7 +39,7 @@ internal static unsafe class Memory
     public static CUresult cuMemFree_v2(CUdeviceptr address) => Guard.Run(() =>
     {
         Context context = Context.Require();
-        Guard.Require(!context.Gpu.IsModuleVariable(address.Value), $"{address} is a variable of a module");
+        Guard.Require(!context.IsModuleVariable(address.Value), $"{address} is a variable of a module");
         if (!context.Heap.Free(address.Value))
         {
             throw new DriverError(CUresult.CUDA_ERROR_INVALID_VALUE,

@@ -80,19 +80,15 @@ internal sealed unsafe partial class Module
 
     void AllocateVariables()
     {
-        long constants = 0;
         foreach (PtxVariable variable in Variables())
         {
             if (variable.IsExternal)
                 throw new PtxException($"extern {variable.Name} is not defined in this module", variable.Position);
             if (_variables.ContainsKey(variable.Name))
                 throw new PtxException($"{variable.Name} is declared twice", variable.Position);
-            constants += variable.Space == StateSpace.Const ? variable.Size : 0;
-            if (constants > Limits.ConstantBytes)
-                throw new PtxException($".const variables exceed {Limits.ConstantBytes} bytes", variable.Position);
             ulong address = Context.Heap.Allocate(Math.Max(1, variable.Size), variable.Name);
             _variables.Add(variable.Name, (address, variable.Size));
-            Context.Gpu.AddModuleVariable(address);
+            Context.AddModuleVariable(address);
         }
     }
 
@@ -143,7 +139,7 @@ internal sealed unsafe partial class Module
     {
         foreach ((ulong address, _) in _variables.Values)
         {
-            Context.Gpu.RemoveModuleVariable(address);
+            Context.RemoveModuleVariable(address);
             Context.Heap.Free(address);
         }
         _variables.Clear();
