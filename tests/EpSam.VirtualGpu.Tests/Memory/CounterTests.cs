@@ -1,5 +1,6 @@
 // Sectors, conflicts and bytes of access patterns whose cost is known by counting on paper.
 using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
 
 namespace EpSam.VirtualGpu.Tests.Memory;
 
@@ -95,7 +96,7 @@ public sealed unsafe class CounterTests
         using MemoryRig rig = NewRig();
         ulong a = rig.Device(1024, _ => 0);
         rig.Run("ld.generic.b32",
-            rig.At(l => l < 16 ? a + (ulong)(l * 4) : Driver.AddressSpace.SharedWindow + (ulong)(l * 128)), rig.W32());
+            rig.At(l => l < 16 ? a + (ulong)(l * 4) : AddressSpace.SharedWindow + (ulong)(l * 128)), rig.W32());
         Assert.That(rig.Count(Counter.GlobalSectors), Is.EqualTo(2));
         Assert.That(rig.Count(Counter.SharedConflicts), Is.EqualTo(15));
     }
