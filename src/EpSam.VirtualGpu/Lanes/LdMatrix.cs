@@ -31,6 +31,7 @@ internal static unsafe class LdMatrix
         if (w->Active != uint.MaxValue) MmaFault.Divergent(w, o, "ldmatrix");
         int* destinations = o + 3;
         bool transposed = destinations[matrices] != 0, generic = destinations[matrices + 1] != 0;
+        if (SharedChecks.Wanted(w)) CheckRows(w, f, o, 8 * matrices, generic);
         uint* offsets = stackalloc uint[32];   // a copy: a destination may be the address register
         Offsets(w, f, o, 8 * matrices, generic, offsets);
         byte* shared = w->Block->Shared;
@@ -76,6 +77,14 @@ internal static unsafe class LdMatrix
         if (last + (long)RowBytes > w->Block->SharedBytes || bits % RowBytes != 0) Fail(w, f, o, lanes, generic);
     }
 
+    /// <summary>Uninitialised reads, races and counters; a row counts as read by the lane that has its address.</summary>
+    static void CheckRows(Warp* w, byte* f, int* o, int lanes, bool generic)
+    {
+        ulong* offsets = stackalloc ulong[32];
+        for (int lane = 0; lane < lanes; lane++) offsets[lane] = Offset(f, o, lane, generic);
+        SharedChecks.ReadRows(w, o, (uint)((1UL << lanes) - 1), offsets, RowBytes);
+    }
+
     static ulong Offset(byte* f, int* o, int lane, bool generic)
     {
         ulong address = o[0] < 0 ? 0 : o[2] != 0 ? ((ulong*)(f + o[0]))[lane] : ((uint*)(f + o[0]))[lane];
@@ -91,12 +100,12 @@ internal static unsafe class LdMatrix
         for (int lane = 0; lane < lanes; lane++)
         {
             ulong offset = Offset(f, o, lane, generic);
-            if (size < RowBytes || offset > (ulong)(size - RowBytes))
-                Faults.ThrowWindow("shared", size, w, o, lane, offset, RowBytes, write: false);
             if (offset % RowBytes != 0)
                 throw Faults.At(FaultKind.Misaligned,
                     $"ldmatrix reads a row at shared offset {offset} (0x{offset:x}), not a multiple of {RowBytes}",
                     w, o, lane, offset);
+            if (size < RowBytes || offset > (ulong)(size - RowBytes))
+                Faults.ThrowWindow("shared", size, w, o, lane, offset, RowBytes, write: false);
         }
     }
 
