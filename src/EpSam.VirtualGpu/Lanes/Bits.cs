@@ -140,7 +140,9 @@ internal static class Bits
     static U32 Pick(U32 a, U32 b, U32 s)
     {
         // Byte shuffles work inside 16 bytes: add where the lane starts in them.
-        U32 start = Vector512.Create(Vector256.Create(Vector128.Create(0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c)));
+        U32 start = Vector512.Create(
+            0u, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c, 0, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c,
+            0, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c, 0, 0x0404_0404, 0x0808_0808, 0x0c0c_0c0c);
         U32 index = (s & Vector512.Create(0x0303_0303u)) + start;
         Vector512<byte> fromB = Vector512.LessThan((s << 5).AsSByte(), Vector512<sbyte>.Zero).AsByte();
         return Vector512.ConditionalSelect(
