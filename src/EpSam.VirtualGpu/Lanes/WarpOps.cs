@@ -259,18 +259,26 @@ internal static unsafe class WarpOps
     [MethodImpl(Inline)]
     static void StoreBits(uint* p, uint lanes, uint bits) => *p = (*p & ~lanes) | (bits & lanes);
 
+    [MethodImpl(Inline)]
     static void CheckMembers(Warp* w, uint* members, int* o)
     {
-        if ((w->Block->Checks & (int)CheckFlags.Barriers) == 0) return;
-        for (uint left = w->Active; left != 0; left &= left - 1)
+        if ((w->Block->Checks & (int)CheckFlags.Barriers) != 0) Verify(w, members, o);
+    }
+
+    static void Verify(Warp* w, uint* members, int* o)
+    {
+        for (uint left = w->Active; left != 0;)
         {
             int lane = BitOperations.TrailingZeroCount(left);
-            uint mask = members[lane], absent = mask & w->Live & ~w->Active;
-            if ((mask >> lane & 1) == 0)
+            uint mask = members[lane], asking = NextGroup(ref left, w->Active, members, out _);
+            uint outside = asking & ~mask, absent = mask & w->Live & ~w->Active, different = mask & w->Active & ~asking;
+            if (outside != 0)
+            {
+                lane = BitOperations.TrailingZeroCount(outside);
                 throw Fault(w, o, lane, $"lane {lane} executes, but is not in its membermask 0x{mask:x8}");
+            }
             if (absent != 0)
                 throw Fault(w, o, lane, $"membermask 0x{mask:x8} names lanes 0x{absent:x8}, which are elsewhere");
-            uint different = mask & w->Active & ~Equal((byte*)members, lane, 0);
             if (different != 0)
                 throw Fault(w, o, lane, $"membermask 0x{mask:x8} names lanes 0x{different:x8}, whose own is another");
         }
