@@ -153,12 +153,14 @@ internal sealed partial class Builder
             dsts.Add(Destination(first));
         if (pair && dsts.Count == 1) dsts.Add(null);
         List<Src> sources = [];
+        // The value of match may be 64 bits wide; membermasks never are.
+        bool wide = key.StartsWith("match", StringComparison.Ordinal) && key.EndsWith("b64", StringComparison.Ordinal);
         foreach (PtxOperand operand in s.Operands.AsSpan(1))
         {
             if (operand.Kind == OperandKind.Vector)
-                foreach (PtxOperand element in operand.Elements) sources.Add(WarpSource(element, key));
+                foreach (PtxOperand element in operand.Elements) sources.Add(WarpSource(element));
             else
-                sources.Add(WarpSource(operand, key));
+                sources.Add(WarpSource(operand, wide && sources.Count == 0));
         }
         if (s.Opcode == "mma") CheckFragments(s, key);
         EmitWarp(key, s, dsts, sources);
@@ -178,11 +180,11 @@ internal sealed partial class Builder
         }
     }
 
-    Src WarpSource(PtxOperand operand, string key)
+    Src WarpSource(PtxOperand operand, bool wide = false)
     {
         if (operand.Kind == OperandKind.Register) return RegOf(operand.Register!);
         if (operand.Kind == OperandKind.NegatedPredicate) return NegatedSource(operand);
-        RegClass cls = key.StartsWith("match", StringComparison.Ordinal) && key.EndsWith("b64") ? RegClass.W64 : RegClass.W32;
+        RegClass cls = wide ? RegClass.W64 : RegClass.W32;
         Src source = Source(operand, cls);
         return source.Reg is null ? kernel.Constant(cls, source.Bits) : source;
     }
@@ -476,7 +478,7 @@ internal sealed partial class Builder
         string form = string.Join('.', modifiers);
         if (form == "warp.sync")
         {
-            EmitWarp("bar.warp.sync", s, [], [WarpSource(s.Operands[0], "bar")]);
+            EmitWarp("bar.warp.sync", s, [], [WarpSource(s.Operands[0])]);
             return;
         }
         BarrierKind kind = form switch
@@ -488,7 +490,7 @@ internal sealed partial class Builder
         PtxOperand[] operands = s.Operands;
         int at = reduces ? 1 : 0, last = operands.Length - (reduces ? 1 : 0);
         if (at >= last || last - at > 2) throw Error("a barrier takes its number, and optionally a count of threads");
-        Src id = WarpSource(operands[at], "bar"), count = last - at == 2 ? WarpSource(operands[at + 1], "bar") : kernel.Constant(RegClass.W32, 0);
+        Src id = WarpSource(operands[at]), count = last - at == 2 ? WarpSource(operands[at + 1]) : kernel.Constant(RegClass.W32, 0);
         Src predicate = reduces ? Source(operands[^1], RegClass.Pred) : kernel.Constant(RegClass.W32, 0);
 
         Block wait = block, behind = NewBlock(s.Position);

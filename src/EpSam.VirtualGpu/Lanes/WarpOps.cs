@@ -40,12 +40,9 @@ internal static unsafe class WarpOps
         U32 here = Vector512.Create(active);
         source0 = OwnUnlessMember(source0, lanes0, here & members0);
         source1 = OwnUnlessMember(source1, lanes1, here & members1);
-        if (o[0] >= 0)
-        {
-            Pick(a, source0, source1, out U32 value0, out U32 value1);
-            Store((uint*)(f + o[0]), active, value0, value1);
-        }
-        if (o[1] >= 0) StoreBits((uint*)(f + o[1]), active, Bits(inRange0) | (Bits(inRange1) << 16));
+        Pick(a, source0, source1, out U32 value0, out U32 value1);
+        Store(f, o[0], active, value0, value1);
+        StoreBits(f, o[1], active, Bits(inRange0) | (Bits(inRange1) << 16));
     }
 
     /// <summary>The lane that each lane reads, itself if that is not in range (ISA, shfl.sync, Semantics).</summary>
@@ -104,13 +101,13 @@ internal static unsafe class WarpOps
         for (uint left = w->Active; left != 0;)
         {
             uint asking = NextGroup(ref left, w->Active, members, out uint group);
-            StoreBits((uint*)(f + o[0]), asking, Vote(votes, group, o[3]) ? ~0u : 0);
+            StoreBits(f, o[0], asking, Vote(votes, group, o[3]) ? ~0u : 0);
         }
     }
 
     [PtxWarp("vote.<all,any,uni>.pred")]
     public static void VoteOld(Warp* w, byte* f, int* o) =>   // d, p, mode
-        StoreBits((uint*)(f + o[0]), w->Active, Vote(*(uint*)(f + o[1]), w->Active, o[2]) ? ~0u : 0);
+        StoreBits(f, o[0], w->Active, Vote(*(uint*)(f + o[1]), w->Active, o[2]) ? ~0u : 0);
 
     static bool Vote(uint votes, uint group, int mode)
     {
@@ -127,16 +124,16 @@ internal static unsafe class WarpOps
         for (uint left = w->Active; left != 0;)
         {
             uint asking = NextGroup(ref left, w->Active, members, out uint group);
-            Fill((uint*)(f + o[0]), asking, votes & group);
+            Fill(f, o[0], asking, votes & group);
         }
     }
 
     [PtxWarp("vote.ballot.b32")]
     public static void BallotOld(Warp* w, byte* f, int* o) =>   // d, p
-        Fill((uint*)(f + o[0]), w->Active, *(uint*)(f + o[1]) & w->Active);
+        Fill(f, o[0], w->Active, *(uint*)(f + o[1]) & w->Active);
 
     [PtxWarp("activemask.b32")]
-    public static void ActiveMask(Warp* w, byte* f, int* o) => Fill((uint*)(f + o[0]), w->Active, w->Active);
+    public static void ActiveMask(Warp* w, byte* f, int* o) => Fill(f, o[0], w->Active, w->Active);
 
     [PtxWarp("match.any.sync.<b32,b64>")]
     public static void MatchAny(Warp* w, byte* f, int* o)   // d, a, membermask, width
@@ -151,11 +148,11 @@ internal static unsafe class WarpOps
             while (asking != 0)
             {
                 uint equal = Equal(f + o[1], BitOperations.TrailingZeroCount(asking), o[3]) & group;
-                Fill((uint*)result, equal & asking, equal);
+                Fill((byte*)result, 0, equal & asking, equal);
                 asking &= ~equal;
             }
         }
-        Store((uint*)(f + o[0]), w->Active, result[0], result[1]);
+        Store(f, o[0], w->Active, result[0], result[1]);
     }
 
     [PtxWarp("match.all.sync.<b32,b64>")]
@@ -169,11 +166,11 @@ internal static unsafe class WarpOps
         {
             uint asking = NextGroup(ref left, w->Active, members, out uint group);
             bool same = (group & ~Equal(f + o[2], BitOperations.TrailingZeroCount(group), o[4])) == 0;
-            Fill((uint*)result, asking, same ? group : 0);
+            Fill((byte*)result, 0, asking, same ? group : 0);
             if (same) all |= asking;
         }
-        if (o[0] >= 0) Store((uint*)(f + o[0]), w->Active, result[0], result[1]);
-        if (o[1] >= 0) StoreBits((uint*)(f + o[1]), w->Active, all);
+        Store(f, o[0], w->Active, result[0], result[1]);
+        StoreBits(f, o[1], w->Active, all);
     }
 
     /// <summary>The lanes whose value equals that of one lane.</summary>
@@ -210,9 +207,9 @@ internal static unsafe class WarpOps
             {
                 sum = Combine(operation, sum, a[BitOperations.TrailingZeroCount(rest)]);
             }
-            Fill((uint*)result, asking, sum);
+            Fill((byte*)result, 0, asking, sum);
         }
-        Store((uint*)(f + o[0]), w->Active, result[0], result[1]);
+        Store(f, o[0], w->Active, result[0], result[1]);
     }
 
     static uint Combine(int operation, uint a, uint b) => operation switch
@@ -241,8 +238,10 @@ internal static unsafe class WarpOps
     }
 
     [MethodImpl(Inline)]
-    static void Store(uint* d, uint lanes, U32 value0, U32 value1)
+    static void Store(byte* f, int offset, uint lanes, U32 value0, U32 value1)
     {
+        if (offset < 0) return;   // the sink
+        uint* d = (uint*)(f + offset);
         if (lanes != ~0u)
         {
             value0 = Vector512.ConditionalSelect(Mask32(lanes), value0, Vector512.Load(d));
@@ -253,11 +252,16 @@ internal static unsafe class WarpOps
     }
 
     [MethodImpl(Inline)]
-    static void Fill(uint* d, uint lanes, uint value) =>
-        Store(d, lanes, Vector512.Create(value), Vector512.Create(value));
+    static void Fill(byte* f, int offset, uint lanes, uint value) =>
+        Store(f, offset, lanes, Vector512.Create(value), Vector512.Create(value));
 
     [MethodImpl(Inline)]
-    static void StoreBits(uint* p, uint lanes, uint bits) => *p = (*p & ~lanes) | (bits & lanes);
+    static void StoreBits(byte* f, int offset, uint lanes, uint bits)
+    {
+        if (offset < 0) return;   // absent, or the sink
+        uint* p = (uint*)(f + offset);
+        *p = (*p & ~lanes) | (bits & lanes);
+    }
 
     [MethodImpl(Inline)]
     static void CheckMembers(Warp* w, uint* members, int* o)
