@@ -3,7 +3,8 @@
 namespace EpSam.VirtualGpu.Ptx;
 
 /// <summary>The value of a constant expression.</summary>
-internal readonly record struct Constant(ulong Bits, bool IsUnsigned = false, bool IsFloat = false, bool IsSingle = false)
+internal readonly record struct Constant(ulong Bits, bool IsUnsigned = false, bool IsFloat = false,
+    bool IsSingle = false)
 {
     public static Constant Of(double value) => new(BitConverter.DoubleToUInt64Bits(value), IsFloat: true);
     public static Constant Of(bool value) => new(value ? 1u : 0u);
@@ -14,7 +15,8 @@ internal readonly record struct Constant(ulong Bits, bool IsUnsigned = false, bo
 
     public bool IsTrue => IsFloat ? AsDouble != 0 : Bits != 0;
 
-    public override string ToString() => IsFloat ? AsDouble.ToString("R", null) : IsUnsigned ? Bits.ToString() : ((long)Bits).ToString();
+    public override string ToString() => IsFloat ? AsDouble.ToString("R", null) : IsUnsigned ? Bits.ToString()
+        : ((long)Bits).ToString();
 }
 
 internal sealed partial class ModuleParser

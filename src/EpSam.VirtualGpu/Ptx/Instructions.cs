@@ -11,7 +11,8 @@ internal enum Role : byte
     MoveDestination, MoveSource, Registers,
 }
 
-/// <summary>Where an operand's type comes from: the instruction's first or last type, its last one doubled, or fixed.</summary>
+/// <summary>Where an operand's type comes from: the instruction's first or last type, its last one doubled, or
+/// fixed.</summary>
 internal enum TypeFrom : byte { Last, First, Doubled, Fixed }
 
 internal readonly record struct OperandSlot(Role Role, TypeFrom From, PtxType Fixed, bool IsWide);
@@ -19,8 +20,8 @@ internal readonly record struct OperandSlot(Role Role, TypeFrom From, PtxType Fi
 internal static class Instructions
 {
     // One letter an operand, then what it takes:
-    //   d destination, D destination or "_", P destination with an optional predicate "d|p", s source, a address, L label,
-    //   i constant, l loaded register or vector, v stored one, V registers in braces or one, m and M the two sides of mov
+    //   d destination, D destination or "_", P destination with an optional predicate "d|p", s source, a address,
+    //   L label, i constant, l loaded register or vector, v stored one, V registers in braces or one, m and M mov's
     //   no suffix: the instruction's last type; 1: its first type; w: twice as wide as the last; :t a fixed type
     //   + wider registers are allowed (section 9.4.1); "/" separates forms with different numbers of operands
     static readonly (string Opcodes, string Form)[] Table =
@@ -95,9 +96,10 @@ internal static class Instructions
 
     // instructions of PTX ISA 7.8 that this virtual GPU does not execute
     const string Unsupported =
-        "tex tld4 txq istypep suld sust sured suq wmma mbarrier createpolicy discard applypriority stacksave stackrestore " +
-        "alloca griddepcontrol getctarank mapa stmatrix wgmma setmaxnreg elect multimem vadd vsub vabsdiff vmin vmax vshl " +
-        "vshr vmad vset vadd2 vsub2 vavrg2 vabsdiff2 vmin2 vmax2 vset2 vadd4 vsub4 vavrg4 vabsdiff4 vmin4 vmax4 vset4";
+        "tex tld4 txq istypep suld sust sured suq wmma mbarrier createpolicy discard applypriority stacksave " +
+        "stackrestore alloca griddepcontrol getctarank mapa stmatrix wgmma setmaxnreg elect multimem " +
+        "vadd vsub vabsdiff vmin vmax vshl vshr vmad vset " +
+        "vadd2 vsub2 vavrg2 vabsdiff2 vmin2 vmax2 vset2 vadd4 vsub4 vavrg4 vabsdiff4 vmin4 vmax4 vset4";
 
     sealed record Family(string Name, OperandSlot[][] Forms, List<(string Modifier, Family Family)> Variants);
 
@@ -196,8 +198,10 @@ internal static class Instructions
         if (form is null)
         {
             string counts = string.Join(" or ", family.Forms.Select(f => f.Length));
-            string policy = Array.IndexOf(statement.Modifiers, "L2::cache_hint") >= 0 ? "; cache policies are not supported" : "";
-            return ($"'{Short(statement)}' takes {counts} operand{(counts == "1" ? "" : "s")}, not {operands.Length}{policy}",
+            string policy = Array.IndexOf(statement.Modifiers, "L2::cache_hint") >= 0
+                ? "; cache policies are not supported" : "";
+            string plural = counts == "1" ? "" : "s";
+            return ($"'{Short(statement)}' takes {counts} operand{plural}, not {operands.Length}{policy}",
                 statement.Position);
         }
         OperandCheck check = new(statement, types);
@@ -211,5 +215,6 @@ internal static class Instructions
         return null;
     }
 
-    static string Short(PtxStatement statement) => statement.Text.Length <= 60 ? statement.Text : statement.Text[..60] + "…";
+    static string Short(PtxStatement statement) =>
+        statement.Text.Length <= 60 ? statement.Text : statement.Text[..60] + "…";
 }

@@ -1,6 +1,7 @@
-// Cuts PTX text into tokens. A dotted word (".global", ".L1::no_allocate", ".x") is one token, so that "ld.global.f32" is
-// an identifier and two words; "%r1", "$L__BB0_1" and "_" are identifiers. Numbers carry their value. Each token knows
-// its line and column. Linear in the text, allocates nothing; what is not PTX is an error here (PTX ISA 7.8, section 4).
+// Cuts PTX text into tokens. A dotted word (".global", ".L1::no_allocate", ".x") is one token, so that "ld.global.f32"
+// is an identifier and two words; "%r1", "$L__BB0_1" and "_" are identifiers. Numbers carry their value. Each token
+// knows its line and column. Linear in the text, allocates nothing; what is not PTX is an error here (PTX ISA 7.8,
+// section 4).
 using System.Globalization;
 
 namespace EpSam.VirtualGpu.Ptx;
@@ -11,7 +12,7 @@ internal struct Token
 {
     public TokenKind Kind;
     public bool IsUnsigned;    // Integer: suffix U, or too large for a signed number
-    public char Symbol;        // Symbol: the character; two-character operators have codes of their own, Lexer.ShiftLeft…
+    public char Symbol;        // Symbol: the character; two-character operators have codes, Lexer.ShiftLeft…
     public int Start, Length;
     public int Line, Column;
     public ulong Bits;         // Integer: value; Single: 32 bits of a float; Float: 64 bits of a double
@@ -232,7 +233,8 @@ internal sealed class Lexer(string text)
             end++;
         }
         bool isFloat = false;
-        if (end + 1 < text.Length && text[end] == '.' && !(IsNameCharacter(text[end + 1]) && !char.IsAsciiDigit(text[end + 1])))
+        if (end + 1 < text.Length && text[end] == '.'
+            && !(IsNameCharacter(text[end + 1]) && !char.IsAsciiDigit(text[end + 1])))
         {
             isFloat = true;
             end++;
@@ -297,7 +299,8 @@ internal sealed class Lexer(string text)
         if (empty || (position < text.Length && IsNameCharacter(text[position])))
         {
             SkipName();
-            string kind = radix switch { 2 => "a binary number", 8 => "an octal number", 16 => "a hexadecimal number", _ => "a number" };
+            string kind = radix switch { 2 => "a binary number", 8 => "an octal number", 16 => "a hexadecimal number",
+                _ => "a number" };
             throw Error($"'{Excerpt(start)}' is not {kind}", start);
         }
         if (overflow)

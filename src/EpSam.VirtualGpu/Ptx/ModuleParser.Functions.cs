@@ -7,6 +7,8 @@ internal sealed partial class ModuleParser
     const string BodyDirectives =
         ".reg .local .shared .param .global .const .pragma .loc .branchtargets .calltargets .callprototype";
 
+    const string PerformanceNames = ".maxntid .reqntid .minnctapersm .maxnctapersm .maxnreg .noreturn .pragma";
+
     readonly Dictionary<string, PtxFunction> defined = [];   // functions with bodies
     readonly HashSet<string> labels = [];                    // of the current function, made unique
     int renamedLabels;
@@ -49,7 +51,8 @@ internal sealed partial class ModuleParser
         }
         else if (!Accept(';'))
         {
-            throw Expected(linkage == Linkage.Extern ? "';' after an external declaration" : "'{' or ';' after the header");
+            throw Expected(linkage == Linkage.Extern ? "';' after an external declaration"
+                : "'{' or ';' after the header");
         }
         module.Functions.Add(header);
         scope = globals;
@@ -72,7 +75,8 @@ internal sealed partial class ModuleParser
         if (earlier.IsEntry != header.IsEntry || !SameSignature(earlier.Parameters, header.Parameters)
             || !SameSignature(earlier.Returns, header.Returns))
         {
-            Fail($"'{Excerpt(header.Name)}' differs from its declaration in line {earlier.Position.Line}", header.Position);
+            Fail($"'{Excerpt(header.Name)}' differs from its declaration in line {earlier.Position.Line}",
+                header.Position);
         }
     }
 
@@ -98,7 +102,8 @@ internal sealed partial class ModuleParser
             offset = ((offset + parameter.Align - 1) & -parameter.Align) + parameter.Size;
             if (offset > PtxLimits.ParameterBytes)
             {
-                Fail($"the parameters of '{Excerpt(header.Name)}' need more than {PtxLimits.ParameterBytes} bytes", at.Position);
+                Fail($"the parameters of '{Excerpt(header.Name)}' need more than {PtxLimits.ParameterBytes} bytes",
+                    at.Position);
             }
         }
     }
@@ -153,8 +158,8 @@ internal sealed partial class ModuleParser
         DeclareUnlessAnonymous(name, register, at);
         return new()
         {
-            Name = name, Space = StateSpace.Reg, Type = register.Type, Position = at.Position, Align = register.Type.Size(),
-            Register = register,
+            Name = name, Space = StateSpace.Reg, Type = register.Type, Position = at.Position,
+            Align = register.Type.Size(), Register = register,
         };
     }
 
@@ -174,19 +179,25 @@ internal sealed partial class ModuleParser
             {
                 case ".maxntid": header.MaxThreads = Extent(); break;
                 case ".reqntid": header.RequiredThreads = Extent(); break;
-                case ".minnctapersm": Advance(); header.MinBlocks = (int)ExpectInteger("the number of blocks", 1, 1024); break;
-                case ".maxnctapersm": Advance(); ExpectInteger("the number of blocks", 1, 1024); break;
-                case ".maxnreg": Advance(); header.MaxRegisters = (int)ExpectInteger("the number of registers", 1, 65_536); break;
+                case ".minnctapersm": header.MinBlocks = Count("the number of blocks", 1024); break;
+                case ".maxnctapersm": Count("the number of blocks", 1024); break;
+                case ".maxnreg": header.MaxRegisters = Count("the number of registers", 65_536); break;
                 case ".noreturn": Advance(); header.IsNoReturn = true; break;
                 case ".pragma": Pragma(); break;
                 case ".reqnctapercluster" or ".explicitcluster" or ".maxclusterrank":
                     throw Error($"'{Text}': clusters of blocks are not supported by the virtual GPU", token.Position);
                 default:
-                    string known = Spelling.Nearest(Text, [".maxntid", ".reqntid", ".minnctapersm", ".maxnctapersm", ".maxnreg",
-                        ".noreturn", ".pragma"]);
-                    throw Error($"unknown directive '{Excerpt(Text)}' after a function's header{known}", token.Position);
+                    string known = Spelling.Nearest(Text, PerformanceNames.Split(' '));
+                    throw Error($"unknown directive '{Excerpt(Text)}' after a function's header{known}",
+                        token.Position);
             }
         }
+    }
+
+    int Count(string what, int most)
+    {
+        Advance();
+        return (int)ExpectInteger(what, 1, most);
     }
 
     int[] Extent()   // n {, n {, n}}
@@ -223,7 +234,8 @@ internal sealed partial class ModuleParser
             }
             else if (token.Kind == TokenKind.End)
             {
-                Fail($"the end of the text inside of '{Excerpt(function!.Name)}': this '{{' is never closed", scope.Start);
+                Fail($"the end of the text inside of '{Excerpt(function!.Name)}': this '{{' is never closed",
+                    scope.Start);
             }
             else
             {
@@ -292,7 +304,8 @@ internal sealed partial class ModuleParser
 
     PtxException UndeclaredLabel(Scope body, LabelReference reference)
     {
-        string near = labels.Contains(reference.Name) ? "; a label of this name lies inside of a { } that cannot be jumped into"
+        string near = labels.Contains(reference.Name)
+            ? "; a label of this name lies inside of a { } that cannot be jumped into"
             : Spelling.Nearest(reference.Name, body.Labels?.Keys ?? Enumerable.Empty<string>());
         return Error($"undeclared label '{Excerpt(reference.Name)}'{near}", reference.Operand.Position);
     }
@@ -342,8 +355,8 @@ internal sealed partial class ModuleParser
             default:
                 if (!SkipDebugDirective())
                 {
-                    throw Error($"unknown directive '{Excerpt(Text)}'{Spelling.Nearest(Text, BodyDirectives.Split(' '))}",
-                        token.Position);
+                    string near = Spelling.Nearest(Text, BodyDirectives.Split(' '));
+                    throw Error($"unknown directive '{Excerpt(Text)}'{near}", token.Position);
                 }
                 break;
         }

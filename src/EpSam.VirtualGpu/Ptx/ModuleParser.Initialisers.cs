@@ -36,7 +36,8 @@ internal sealed class Initialiser(PtxType type, List<long> dimensions, bool unsi
 
     public void Skip(long to) => position = to;
 
-    /// <summary>Writes the next element; returns its offset. The caller has checked that it lies within the limits.</summary>
+    /// <summary>Writes the next element; returns its offset. The caller has checked that it lies within the
+    /// limits.</summary>
     public int Write(ulong bits)
     {
         int size = Type.Size();
@@ -99,7 +100,8 @@ internal sealed partial class ModuleParser
         {
             if (size + initialisedBytes > PtxLimits.InitialisedBytes)
             {
-                Fail($"more than {PtxLimits.InitialisedBytes >> 20} MiB of initialised variables in one module", position);
+                Fail($"more than {PtxLimits.InitialisedBytes >> 20} MiB of initialised variables in one module",
+                    position);
             }
             initialisedBytes += (int)size;
         }
@@ -209,17 +211,20 @@ internal sealed partial class ModuleParser
 
     static string TypeName(PtxType type) => type.ToString().ToLowerInvariant();
 
-    /// <summary>A constant as a value of the type: PTX ISA 7.8, 4.5.1 (integers are truncated), 4.5.2 (floats rounded).</summary>
+    /// <summary>A constant as a value of the type: PTX ISA 7.8, 4.5.1 (integers are truncated), 4.5.2 (floats
+    /// rounded).</summary>
     ulong ConvertTo(PtxType type, Constant value, SourcePosition position)
     {
         string name = TypeName(type);
         if (type is PtxType.F16 or PtxType.F16x2)
         {
-            throw Error($"a variable of type .{name} cannot have an initialiser; declare it .b{type.Size() * 8}", position);
+            throw Error($"a variable of type .{name} cannot have an initialiser; declare it .b{type.Size() * 8}",
+                position);
         }
         if ((type is PtxType.F32 or PtxType.F64) && !value.IsFloat)
         {
-            throw Error($"an integer cannot initialise a variable of type .{name}; write it with a decimal point", position);
+            throw Error($"an integer cannot initialise a variable of type .{name}; write it with a decimal point",
+                position);
         }
         if (value.IsFloat && type is not (PtxType.F32 or PtxType.F64 or PtxType.B32 or PtxType.B64))
         {

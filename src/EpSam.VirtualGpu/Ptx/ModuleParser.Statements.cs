@@ -64,7 +64,8 @@ internal sealed partial class ModuleParser
         }
         if (!Accept(';'))
         {
-            throw Expected(operands.Count == 0 ? $"';' or an operand after '{Excerpt(opcode)}'" : "',' or ';' after the operand");
+            throw Expected(operands.Count == 0 ? $"';' or an operand after '{Excerpt(opcode)}'"
+                : "',' or ';' after the operand");
         }
         PtxStatement statement = new()
         {
@@ -183,7 +184,8 @@ internal sealed partial class ModuleParser
 
     static PtxOperand Immediate(Constant value, SourcePosition position) => new()
     {
-        Kind = OperandKind.Immediate, Position = position, Bits = value.Bits, IsFloat = value.IsFloat, IsSingle = value.IsSingle,
+        Kind = OperandKind.Immediate, Position = position, Bits = value.Bits, IsFloat = value.IsFloat,
+        IsSingle = value.IsSingle,
     };
 
     PtxOperand Negated()   // !p, or a constant such as !0
@@ -195,7 +197,8 @@ internal sealed partial class ModuleParser
             PtxRegister register = RegisterOnly("a predicate register");
             return register.Type == PtxType.Pred
                 ? new() { Kind = OperandKind.NegatedPredicate, Position = at.Position, Register = register }
-                : throw Error($"'!' needs a predicate; '{Excerpt(register.Name)}' is .{TypeName(register.Type)}", at.Position);
+                : throw Error($"'!' needs a predicate; '{Excerpt(register.Name)}' is .{TypeName(register.Type)}",
+                    at.Position);
         }
         Constant first = ApplyUnary(at, Unary("a predicate register or a constant"));
         return Immediate(BinaryAfter(first, 1, "a constant"), at.Position);
@@ -328,7 +331,8 @@ internal sealed partial class ModuleParser
     {
         Advance();
         return token.Kind == TokenKind.Word
-            ? throw Error($"'{Excerpt(register.Name)}' is not a vector; it has no component '{Excerpt(Text)}'", token.Position)
+            ? throw Error($"'{Excerpt(register.Name)}' is not a vector; it has no component '{Excerpt(Text)}'",
+                token.Position)
             : new() { Kind = OperandKind.Register, Position = position, Register = register };
     }
 
@@ -367,7 +371,10 @@ internal sealed partial class ModuleParser
         {
             offset = (long)ExpectUnsigned("an offset");
         }
-        return new() { Kind = OperandKind.Symbol, Position = position, Name = name, Variable = variable, Offset = offset };
+        return new()
+        {
+            Kind = OperandKind.Symbol, Position = position, Name = name, Variable = variable, Offset = offset,
+        };
     }
 
     /// <summary>array[n], n counting elements: an address in ld and st, a symbol in mov. PTX ISA 7.8, 6.4.2.</summary>
@@ -379,8 +386,8 @@ internal sealed partial class ModuleParser
         Expect(']', "after the index");
         return new()
         {
-            Kind = instruction is "mov" or "cvta" ? OperandKind.Symbol : OperandKind.Address, Position = position, Name = name,
-            Variable = variable, Offset = CheckOffset(index * variable.Type.Size(), at.Position),
+            Kind = instruction is "mov" or "cvta" ? OperandKind.Symbol : OperandKind.Address, Position = position,
+            Name = name, Variable = variable, Offset = CheckOffset(index * variable.Type.Size(), at.Position),
         };
     }
 
@@ -454,8 +461,9 @@ internal sealed partial class ModuleParser
                     if (name.StartsWith(range.Prefix, StringComparison.Ordinal) && rest.Length > 0
                         && rest.IndexOfAnyExceptInRange('0', '9') < 0)
                     {
-                        return Error($"undeclared register '{Excerpt(name)}'; '{Excerpt(range.Prefix)}<{range.Count}>' declares " +
-                                     $"{Excerpt(range.Prefix)}0 to {Excerpt(range.Prefix)}{range.Count - 1}", position);
+                        string prefix = Excerpt(range.Prefix);
+                        return Error($"undeclared register '{Excerpt(name)}'; '{prefix}<{range.Count}>' declares " +
+                                     $"{prefix}0 to {prefix}{range.Count - 1}", position);
                     }
                 }
             }

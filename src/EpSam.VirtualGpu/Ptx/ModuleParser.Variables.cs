@@ -1,9 +1,11 @@
-// Declarations of variables and registers (PTX ISA 7.8, sections 5.1, 5.2, 5.4): type, alignment, vectors, arrays, ranges.
+// Declarations of variables and registers (PTX ISA 7.8, sections 5.1, 5.2, 5.4): type, alignment, vectors,
+// arrays, ranges.
 namespace EpSam.VirtualGpu.Ptx;
 
 internal sealed partial class ModuleParser
 {
-    /// <summary>What stands before the name: alignment, vector width, type and, for parameters, the .ptr hint.</summary>
+    /// <summary>What stands before the name: alignment, vector width, type and, for parameters, the .ptr
+    /// hint.</summary>
     struct TypePart
     {
         public PtxType? Type;
@@ -55,7 +57,8 @@ internal sealed partial class ModuleParser
     {
         ".bf16" or ".bf16x2" or ".tf32" => Error($"'{Text}' is no type of variables; declare it " +
             (IsWord(".bf16") ? ".b16" : ".b32"), token.Position),
-        ".texref" or ".surfref" or ".samplerref" => Error("textures and surfaces are not supported by the virtual GPU", token.Position),
+        ".texref" or ".surfref" or ".samplerref" =>
+            Error("textures and surfaces are not supported by the virtual GPU", token.Position),
         ".v8" or ".v16" or ".v3" => Error($"vectors have 2 or 4 elements, not '{Text}'", token.Position),
         _ => Error($"unknown type '{Excerpt(Text)}'{Spelling.Nearest(Text, TypeNames.Split(' '))}", token.Position),
     };
@@ -154,8 +157,8 @@ internal sealed partial class ModuleParser
         }
         for (int i = 0; i < count; i++)
         {
-            PtxVariable variable = NewVariable(space, type, prefix + i, position, count: type.VectorWidth, isArray: false,
-                linkage == Linkage.Extern, null, []);
+            PtxVariable variable = NewVariable(space, type, prefix + i, position, count: type.VectorWidth,
+                isArray: false, linkage == Linkage.Extern, null, []);
             Declare(variable.Name, variable, position);
             into.Add(variable);
         }
@@ -204,8 +207,10 @@ internal sealed partial class ModuleParser
         {
             throw Error("an array without elements cannot have an initialiser", position);
         }
-        byte[] bytes = Initialise(type.Type.Value, dimensions, unsized, name, position, out List<PtxRelocation> relocations);
-        return NewVariable(space, type, name, position, bytes.Length / type.Type.Value.Size(), isArray, isExternal, bytes, relocations);
+        byte[] bytes = Initialise(type.Type.Value, dimensions, unsized, name, position,
+            out List<PtxRelocation> relocations);
+        return NewVariable(space, type, name, position, bytes.Length / type.Type.Value.Size(), isArray, isExternal,
+            bytes, relocations);
     }
 
     long Product(IEnumerable<long> dimensions, PtxType type, SourcePosition position)
@@ -222,15 +227,16 @@ internal sealed partial class ModuleParser
         return (long)product;
     }
 
-    PtxVariable NewVariable(StateSpace space, TypePart type, string name, SourcePosition position, long count, bool isArray,
-        bool isExternal, byte[]? initial, List<PtxRelocation> relocations)
+    PtxVariable NewVariable(StateSpace space, TypePart type, string name, SourcePosition position, long count,
+        bool isArray, bool isExternal, byte[]? initial, List<PtxRelocation> relocations)
     {
         PtxType element = type.Type!.Value;
         int natural = element.Size() * type.VectorWidth;
         PtxVariable variable = new()
         {
             Name = name, Space = space, Type = element, Position = position, Count = count, IsArray = isArray,
-            IsExternal = isExternal, Initial = initial, Align = Math.Max(type.Align, type.Align == 0 ? natural : element.Size()),
+            IsExternal = isExternal, Initial = initial,
+            Align = Math.Max(type.Align, type.Align == 0 ? natural : element.Size()),
         };
         variable.Relocations.AddRange(relocations);
         if (space == StateSpace.Const)
@@ -238,7 +244,8 @@ internal sealed partial class ModuleParser
             constantBytes = (int)Math.Min(constantBytes + variable.Size, int.MaxValue / 2);
             if (constantBytes > PtxLimits.ConstantBytes)
             {
-                Fail($"the .const variables of the module need more than {PtxLimits.ConstantBytes >> 10} KiB", position);
+                Fail($"the .const variables of the module need more than {PtxLimits.ConstantBytes >> 10} KiB",
+                    position);
             }
         }
         return variable;
@@ -332,7 +339,8 @@ internal sealed partial class ModuleParser
         return new VectorRegister(name, components);
     }
 
-    /// <summary>Adds a name to the current scope; twice is an error, but for an external variable and its definition.</summary>
+    /// <summary>Adds a name to the current scope; twice is an error, but for an external variable and its
+    /// definition.</summary>
     void Declare(string name, object thing, SourcePosition position)
     {
         scope.Names ??= [];
@@ -348,7 +356,8 @@ internal sealed partial class ModuleParser
         {
             return;
         }
-        if (thing is PtxVariable definition && scope.Names[name] is PtxVariable earlier && (earlier.IsExternal || definition.IsExternal)
+        if (thing is PtxVariable definition && scope.Names[name] is PtxVariable earlier
+            && (earlier.IsExternal || definition.IsExternal)
             && earlier.Space == definition.Space && earlier.Type == definition.Type)
         {
             Redeclare(name, earlier, definition);
@@ -359,7 +368,8 @@ internal sealed partial class ModuleParser
         Fail($"'{Excerpt(name)}' is declared twice in this scope{first}", position);
     }
 
-    /// <summary>At the end of a scope: no name, and no range, may lie within a range. Here, for time linear in the text.</summary>
+    /// <summary>At the end of a scope: no name, and no range, may lie within a range. Here, for time linear in the
+    /// text.</summary>
     void CheckRanges(Scope closed)
     {
         if (closed.Ranges is null)
@@ -387,8 +397,9 @@ internal sealed partial class ModuleParser
     {
         bool rangeFirst = range.Position.Line < position.Line
             || (range.Position.Line == position.Line && range.Position.Column < position.Column);
-        Fail($"'{Excerpt(name)}' is declared twice: it is one of '{Excerpt(range.Prefix)}<{range.Count}>' too, see line " +
-             $"{(rangeFirst ? range.Position : position).Line}", rangeFirst ? position : range.Position);
+        int first = (rangeFirst ? range.Position : position).Line;
+        Fail($"'{Excerpt(name)}' is declared twice: it is one of '{Excerpt(range.Prefix)}<{range.Count}>' too, see " +
+             $"line {first}", rangeFirst ? position : range.Position);
     }
 
     /// <summary>Of an external declaration and a definition the definition stays, whichever comes first.</summary>

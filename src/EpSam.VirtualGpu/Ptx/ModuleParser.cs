@@ -5,8 +5,8 @@ internal sealed partial class ModuleParser
 {
     const int NewestMajor = 7, NewestMinor = 8;
     const string ModuleDirectives =
-        ".version .target .address_size .entry .func .global .const .shared .local .extern .visible .weak .common .file .loc " +
-        ".section .pragma";
+        ".version .target .address_size .entry .func .global .const .shared .extern .visible .weak .common " +
+        ".file .section .pragma";
 
     int constantBytes, initialisedBytes, numberedVariables;
 
@@ -42,8 +42,8 @@ internal sealed partial class ModuleParser
         Advance();
         if (major > NewestMajor || (major == NewestMajor && minor > NewestMinor))
         {
-            Fail($"PTX ISA {major}.{minor} is newer than {NewestMajor}.{NewestMinor}, the newest that the virtual GPU reads; " +
-                 "compile for an older one", at.Position);
+            Fail($"PTX ISA {major}.{minor} is newer than {NewestMajor}.{NewestMinor}, the newest that the virtual " +
+                 "GPU reads; compile for an older one", at.Position);
         }
         if (major == 0)
         {
@@ -69,8 +69,8 @@ internal sealed partial class ModuleParser
             }
             else if (name is not ("texmode_unified" or "texmode_independent" or "debug" or "map_f64_to_f32"))
             {
-                Fail($"unknown target option '{Excerpt(name)}'; known are sm_NN, texmode_unified, texmode_independent, debug, " +
-                     "map_f64_to_f32", at.Position);
+                Fail($"unknown target option '{Excerpt(name)}'; known are sm_NN, texmode_unified, " +
+                     "texmode_independent, debug, map_f64_to_f32", at.Position);
             }
         }
         while (Accept(','));
@@ -97,7 +97,8 @@ internal sealed partial class ModuleParser
         };
         if (since == 0)
         {
-            Fail($"unknown target '{Excerpt(name)}'; PTX ISA {NewestMajor}.{NewestMinor} knows sm_10 to sm_90", at.Position);
+            Fail($"unknown target '{Excerpt(name)}'; PTX ISA {NewestMajor}.{NewestMinor} knows sm_10 to sm_90",
+                at.Position);
         }
         if (module.VersionMajor * 10 + module.VersionMinor < since)
         {
@@ -184,7 +185,8 @@ internal sealed partial class ModuleParser
         };
     }
 
-    /// <summary>.file, .loc, .section, .pragma: say nothing that matters to execution. False: it is another directive.</summary>
+    /// <summary>.file, .loc, .section, .pragma: say nothing that matters to execution. False: it is another
+    /// directive.</summary>
     bool SkipDebugDirective()
     {
         switch (Text)
@@ -302,8 +304,8 @@ internal sealed partial class ModuleParser
         {
             if (variable.IsExternal && variable.Space != StateSpace.Shared)
             {
-                Fail($"the external variable '{variable.Name}' is not defined in this module, and there is no other to link",
-                     variable.Position);
+                Fail($"the external variable '{Excerpt(variable.Name)}' is not defined in this module, and there is " +
+                     "no other to link", variable.Position);
             }
         }
     }

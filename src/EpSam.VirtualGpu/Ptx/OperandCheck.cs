@@ -23,8 +23,8 @@ internal readonly struct OperandCheck
             width = modifier switch { "v2" => 2, "v4" => 4, "v8" => 8, _ => width };
             space ??= modifier switch
             {
-                "global" => StateSpace.Global, "shared" or "shared::cta" => StateSpace.Shared, "local" => StateSpace.Local,
-                "const" => StateSpace.Const, "param" => StateSpace.Param, _ => null,
+                "global" => StateSpace.Global, "shared" or "shared::cta" => StateSpace.Shared,
+                "local" => StateSpace.Local, "const" => StateSpace.Const, "param" => StateSpace.Param, _ => null,
             };
         }
     }
@@ -37,12 +37,14 @@ internal readonly struct OperandCheck
             case Role.Address: return AddressProblem(operand);
             case Role.Label: return operand.Kind == OperandKind.Label ? null : "a label expected";
             case Role.Immediate:
-                return operand is { Kind: OperandKind.Immediate, IsFloat: false } ? null : "an integer constant expected";
+                return operand is { Kind: OperandKind.Immediate, IsFloat: false } ? null
+                    : "an integer constant expected";
             case Role.Registers: return RegistersProblem(operand);
         }
         PtxType? type = slot.From switch
         {
-            TypeFrom.First => first, TypeFrom.Fixed => slot.Fixed, TypeFrom.Doubled when last is { } t => Doubled(t), _ => last,
+            TypeFrom.First => first, TypeFrom.Fixed => slot.Fixed,
+            TypeFrom.Doubled when last is { } t => Doubled(t), _ => last,
         };
         if (type is null)
         {
@@ -51,9 +53,11 @@ internal readonly struct OperandCheck
         return slot.Role switch
         {
             Role.Destination => DestinationProblem(operand, type.Value, slot.IsWide),
-            Role.DestinationOrSink => operand.Kind == OperandKind.Sink ? null : DestinationProblem(operand, type.Value, false),
+            Role.DestinationOrSink => operand.Kind == OperandKind.Sink ? null
+                : DestinationProblem(operand, type.Value, false),
             Role.DestinationPair => PairProblem(operand, type.Value),
-            Role.DestinationVector or Role.SourceVector => VectorProblem(operand, type.Value, slot.Role == Role.DestinationVector),
+            Role.DestinationVector or Role.SourceVector =>
+                VectorProblem(operand, type.Value, slot.Role == Role.DestinationVector),
             Role.MoveDestination => MoveProblem(operand, type.Value, isDestination: true),
             Role.MoveSource => MoveProblem(operand, type.Value, isDestination: false),
             _ => SourceProblem(operand, type.Value, slot.IsWide),
@@ -62,7 +66,8 @@ internal readonly struct OperandCheck
 
     static PtxType Doubled(PtxType type) => type switch
     {
-        PtxType.U16 => PtxType.U32, PtxType.S16 => PtxType.S32, PtxType.U32 => PtxType.U64, PtxType.S32 => PtxType.S64, _ => type,
+        PtxType.U16 => PtxType.U32, PtxType.S16 => PtxType.S32,
+        PtxType.U32 => PtxType.U64, PtxType.S32 => PtxType.S64, _ => type,
     };
 
     static bool IsFloat(PtxType type) => type is PtxType.F16 or PtxType.F16x2 or PtxType.BF16 or PtxType.BF16x2
@@ -89,7 +94,8 @@ internal readonly struct OperandCheck
     static string RegisterProblem(PtxRegister register, PtxType type, bool isWide)
     {
         string least = isWide && !IsFloat(type) ? " or wider" : "";
-        return $"register '{(register.Name.Length <= 60 ? register.Name : register.Name[..60] + "…")}' is {Name(register.Type)}, " +
+        string name = register.Name.Length <= 60 ? register.Name : register.Name[..60] + "…";
+        return $"register '{name}' is {Name(register.Type)}, " +
                $"which does not fit where {Name(type)}{least} is expected";
     }
 
@@ -122,7 +128,8 @@ internal readonly struct OperandCheck
         switch (operand.Kind)
         {
             case OperandKind.Register:
-                return Fits(type, operand.Register!.Type, isWide) ? null : RegisterProblem(operand.Register, type, isWide);
+                return Fits(type, operand.Register!.Type, isWide) ? null
+                    : RegisterProblem(operand.Register, type, isWide);
             case OperandKind.NegatedPredicate:
                 return type == PtxType.Pred ? null : $"a negated predicate where {Name(type)} is expected";
             case OperandKind.Immediate:
@@ -142,7 +149,8 @@ internal readonly struct OperandCheck
     {
         if (type is PtxType.F32 or PtxType.F64)
         {
-            return operand.IsFloat ? null : $"an integer constant where {Name(type)} is expected; write it with a decimal point";
+            return operand.IsFloat ? null
+                : $"an integer constant where {Name(type)} is expected; write it with a decimal point";
         }
         if (IsFloat(type))   // f16 and its like
         {
@@ -153,7 +161,8 @@ internal readonly struct OperandCheck
             return null;
         }
         bool bits = (type == PtxType.B32 && operand.IsSingle) || (type == PtxType.B64 && !operand.IsSingle);
-        return bits ? null : $"a floating-point constant where {Name(type)} is expected" + (type == PtxType.B32 ? "; write it as 0f…" : "");
+        return bits ? null : $"a floating-point constant where {Name(type)} is expected"
+            + (type == PtxType.B32 ? "; write it as 0f…" : "");
     }
 
     string? AddressProblem(PtxOperand operand)
@@ -164,12 +173,15 @@ internal readonly struct OperandCheck
         }
         if (operand.Register is { } register && (IsFloat(register.Type) || register.Type.Size() < 4))
         {
-            return $"an address register must be an integer of 32 or 64 bits; '{register.Name}' is {Name(register.Type)}";
+            return $"an address register must be an integer of 32 or 64 bits; '{register.Name}' is " +
+                   Name(register.Type);
         }
         StateSpace? named = statement.Opcode == "cp" ? null : space;
-        if (operand.Variable is { Space: not StateSpace.Param } variable && named is { } expected && variable.Space != expected)
+        if (operand.Variable is { Space: not StateSpace.Param } variable && named is { } expected
+            && variable.Space != expected)
         {
-            return $"'{variable.Name}' is a .{Lower(variable.Space)} variable; the instruction accesses .{Lower(expected)} memory";
+            return $"'{variable.Name}' is a .{Lower(variable.Space)} variable; the instruction accesses " +
+                   $".{Lower(expected)} memory";
         }
         return operand.Variable is { Space: StateSpace.Param } && named is not StateSpace.Param
             ? $"'{operand.Name}' is a parameter; it is read with ld.param" : null;
@@ -190,7 +202,8 @@ internal readonly struct OperandCheck
             int size = first == PtxType.F64 ? 8 : 4;
             if (element.Register!.Type == PtxType.Pred || element.Register.Type.Size() != size)
             {
-                return $"register '{element.Register.Name}' is {Name(element.Register.Type)}; a fragment's registers have {size * 8} bits";
+                return $"register '{element.Register.Name}' is {Name(element.Register.Type)}; a fragment's registers " +
+                       $"have {size * 8} bits";
             }
         }
         return null;
@@ -229,7 +242,8 @@ internal readonly struct OperandCheck
 
     string? MoveProblem(PtxOperand operand, PtxType type, bool isDestination)
     {
-        if ((type.Size() == 1 && type != PtxType.Pred) || type is PtxType.F16 or PtxType.F16x2 or PtxType.BF16 or PtxType.BF16x2)
+        if ((type.Size() == 1 && type != PtxType.Pred) || type is PtxType.F16 or PtxType.F16x2 or PtxType.BF16
+            or PtxType.BF16x2)
         {
             return $"mov has no type {Name(type)}; use {(type.Size() == 4 ? ".b32" : ".b16")}";
         }
@@ -263,7 +277,8 @@ internal readonly struct OperandCheck
     static string? PackProblem(PtxOperand operand, PtxType type, bool isDestination)
     {
         int count = operand.Elements.Length;
-        if (!IsBits(type) || count is not (2 or 4) || type.Size() % count != 0 || type.Size() / count < 2 && type != PtxType.B16)
+        // halves or quarters; of bytes only mov.b16 has two
+        if (!IsBits(type) || count is not (2 or 4) || type.Size() < count * (type == PtxType.B16 ? 1 : 2))
         {
             return $"{Name(type)} cannot be packed from or unpacked to {count} elements";
         }
@@ -279,8 +294,8 @@ internal readonly struct OperandCheck
             };
             if (!ok)
             {
-                return $"each of the {count} elements of {Name(type)} must be {(isDestination ? "a register" : "a register or constant")} " +
-                       $"of {size * 8} bits";
+                string what = isDestination ? "a register" : "a register or constant";
+                return $"each of the {count} elements of {Name(type)} must be {what} of {size * 8} bits";
             }
         }
         return null;

@@ -14,7 +14,8 @@ internal static class Parser
     {
         if (text.Length > PtxLimits.SourceLength)
         {
-            throw new PtxException($"a module of {text.Length} characters; at most {PtxLimits.SourceLength} are read", new(1, 1));
+            throw new PtxException($"a module of {text.Length} characters; at most {PtxLimits.SourceLength} are read",
+                new(1, 1));
         }
         return new ModuleParser(text).Module();
     }
@@ -102,7 +103,8 @@ internal sealed partial class ModuleParser
     {
         if (token.Length > PtxLimits.NameLength)
         {
-            throw Error($"a name of {token.Length} characters; at most {PtxLimits.NameLength} are allowed", token.Position);
+            throw Error($"a name of {token.Length} characters; at most {PtxLimits.NameLength} are allowed",
+                token.Position);
         }
     }
 
@@ -111,7 +113,8 @@ internal sealed partial class ModuleParser
     {
         Token start = token;
         Constant value = ConstantExpression(what);
-        if (value.IsFloat || (value.IsUnsigned && value.Bits > long.MaxValue) || (long)value.Bits < low || (long)value.Bits > high)
+        if (value.IsFloat || (value.IsUnsigned && value.Bits > long.MaxValue) || (long)value.Bits < low
+            || (long)value.Bits > high)
         {
             throw Error($"{what} must be a whole number from {low} to {high}, not {value}", start.Position);
         }
@@ -128,7 +131,8 @@ internal sealed partial class ModuleParser
         _ => $"'{Excerpt(Text)}'",
     };
 
-    static string Excerpt(ReadOnlySpan<char> span) => span.Length <= 60 ? span.ToString() : string.Concat(span[..60], "…");
+    static string Excerpt(ReadOnlySpan<char> span) => span.Length <= 60 ? span.ToString()
+        : string.Concat(span[..60], "…");
 
     PtxException Error(string message, SourcePosition position) => new(message, position, SourceLine(position));
 

@@ -1,6 +1,7 @@
 namespace EpSam.VirtualGpu.Ptx;
 
-/// <summary>How large a module may be. Past these a module is refused, so that hostile text costs bounded memory.</summary>
+/// <summary>How large a module may be. Past these a module is refused, so that hostile text costs bounded
+/// memory.</summary>
 internal static class PtxLimits
 {
     public const int SourceLength = 256 << 20;           // characters

@@ -1,5 +1,5 @@
-// The names visible at one place of a module: the module itself, a function's parameters, its body, and each { } within.
-// Ranges such as %r<1000000> are kept as ranges; a register object is made when a register is first used.
+// The names visible at one place of a module: the module itself, a function's parameters, its body, and each { }
+// within. Ranges such as %r<1000000> are kept as ranges; a register object is made when a register is first used.
 namespace EpSam.VirtualGpu.Ptx;
 
 /// <summary>.reg .v2/.v4: a name that stands for several registers, %v.x … %v.w.</summary>
@@ -7,7 +7,8 @@ internal sealed record VectorRegister(string Name, PtxRegister[] Components);
 
 internal sealed record RegisterRange(string Prefix, int Count, PtxType Type, int VectorWidth, SourcePosition Position);
 
-/// <summary>What a label must stand before: an instruction, a .branchtargets, or a .callprototype or .calltargets.</summary>
+/// <summary>What a label must stand before: an instruction, a .branchtargets, or a .callprototype or
+/// .calltargets.</summary>
 internal enum LabelUse : byte { Jump, BranchTable, Callee }
 
 /// <summary>A label that an instruction names; which label it is shows when the scope ends.</summary>
@@ -29,9 +30,11 @@ internal sealed class Scope(Scope? parent, SourcePosition start)
     public List<(string Name, SourcePosition Position)>? Numbered { get; set; }
 
     public object? FindHere(ReadOnlySpan<char> name) =>
-        Names is not null && Names.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out object? found) ? found : null;
+        Names is not null && Names.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(name, out object? found)
+            ? found : null;
 
-    /// <summary>The range that holds this name: %r&lt;10&gt; holds %r0 … %r9. A prefix may itself end in digits.</summary>
+    /// <summary>The range that holds this name: %r&lt;10&gt; holds %r0 … %r9. A prefix may itself end in
+    /// digits.</summary>
     public RegisterRange? FindRange(ReadOnlySpan<char> name, RegisterRange? other = null)
     {
         if (Ranges is null)
@@ -41,12 +44,14 @@ internal sealed class Scope(Scope? parent, SourcePosition start)
         Dictionary<string, RegisterRange>.AlternateLookup<ReadOnlySpan<char>> lookup =
             Ranges.GetAlternateLookup<ReadOnlySpan<char>>();
         long number = 0, scale = 1;
-        for (int i = name.Length - 1; i > 0 && char.IsAsciiDigit(name[i]) && scale <= PtxLimits.RegistersPerFunction; i--)
+        for (int i = name.Length - 1; i > 0 && char.IsAsciiDigit(name[i]) && scale <= PtxLimits.RegistersPerFunction;
+            i--)
         {
             number += (name[i] - '0') * scale;
             scale *= 10;
             bool leadingZero = name[i] == '0' && i < name.Length - 1;
-            if (!leadingZero && lookup.TryGetValue(name[..i], out RegisterRange? range) && number < range.Count && range != other)
+            if (!leadingZero && lookup.TryGetValue(name[..i], out RegisterRange? range) && number < range.Count
+                && range != other)
             {
                 return range;
             }

@@ -1,6 +1,8 @@
+// The names that begin with % and need no declaration. A declared register of the same name hides one of these.
 namespace EpSam.VirtualGpu.Ptx;
 
-/// <summary>The special registers of PTX ISA 7.8, section 10. Which of them execute is the builder's business.</summary>
+/// <summary>The special registers of PTX ISA 7.8, section 10. Which of them execute is the builder's
+/// business.</summary>
 internal static class SpecialRegisters
 {
     static readonly string[] Vectors =

@@ -1,3 +1,4 @@
+// Suggests what a mistyped name may have meant. Costs are bounded: long names and far candidates are not looked at.
 namespace EpSam.VirtualGpu.Ptx;
 
 /// <summary>"; did you mean …?" for names that were mistyped.</summary>
@@ -37,7 +38,8 @@ internal static class Spelling
     /// <summary>Edits (insert, delete, replace a character, swap two neighbours) from one name to the other.</summary>
     static int Distance(ReadOnlySpan<char> a, ReadOnlySpan<char> b)
     {
-        Span<int> before = stackalloc int[Longest + 1], last = stackalloc int[Longest + 1], now = stackalloc int[Longest + 1];
+        Span<int> before = stackalloc int[Longest + 1], last = stackalloc int[Longest + 1],
+            now = stackalloc int[Longest + 1];
         for (int j = 0; j <= b.Length; j++)
         {
             last[j] = j;

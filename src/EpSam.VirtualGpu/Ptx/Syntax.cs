@@ -100,7 +100,7 @@ internal sealed class PtxFunction
     public int MinBlocks { get; set; }              // .minnctapersm
     public int MaxRegisters { get; set; }           // .maxnreg
     public bool IsNoReturn { get; set; }            // .noreturn
-    public Dictionary<string, PtxOperand[]> BranchTargets { get; } = [];  // .branchtargets: table's label -> Label operands
+    public Dictionary<string, PtxOperand[]> BranchTargets { get; } = [];  // .branchtargets: table's label -> labels
     public Dictionary<string, string[]> CallTargets { get; } = [];        // .calltargets: table's label -> functions
     public Dictionary<string, PtxFunction> Prototypes { get; } = [];      // .callprototype: its label -> signature
 }
@@ -114,8 +114,8 @@ internal sealed class PtxModule
     public List<PtxVariable> Variables { get; } = [];
     public List<PtxFunction> Functions { get; } = [];
     public string Source { get; set; } = "";
-    string[]? lines;
-    public string[] Lines { get => lines ??= Source.Split('\n'); set => lines = value; }   // for messages; [0] is line 1
+    string[]? lines;   // of the source, for messages; Lines[0] is line 1
+    public string[] Lines { get => lines ??= Source.Split('\n'); set => lines = value; }
     public PtxFunction? Find(string name) => Functions.Find(f => f.Name == name && f.HasBody) ?? Functions.Find(f => f.Name == name);
 }
 

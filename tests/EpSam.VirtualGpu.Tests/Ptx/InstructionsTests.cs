@@ -71,7 +71,8 @@ public sealed class InstructionsTests
     [TestCase("add.s32 %r1, %r2;", "'add.s32' takes 3 operands, not 2")]
     [TestCase("ret %r1;", "'ret' takes 0 operands, not 1")]
     [TestCase("bar.sync;", "'bar.sync' takes 1 or 2 operands, not 0")]
-    [TestCase("ld.global.L2::cache_hint.u32 %r1, [a], %rd1;", "takes 2 operands, not 3; cache policies are not supported")]
+    [TestCase("ld.global.L2::cache_hint.u32 %r1, [a], %rd1;",
+        "takes 2 operands, not 3; cache policies are not supported")]
     [TestCase("add %r1, %r2, %r3;", "'add' needs a type such as .b32 at its end")]
     [TestCase("add.f32 %f1, %f2, %rd1;", "register '%rd1' is .b64, which does not fit where .f32 is expected")]
     [TestCase("ld.global.u16 %p1, [a];", "register '%p1' is .pred, which does not fit where .u16 or wider is expected")]
@@ -103,7 +104,8 @@ public sealed class InstructionsTests
     [TestCase("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r1, 5}, [sh];", "registers in braces expected")]
     [TestCase("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%r1, %rd1}, [sh];", "a fragment's registers have 32 bits")]
     [TestCase("lop3.b32 %r1, %r2, %r3, %r4, %r5;", "an integer constant expected")]
-    public void Operands_Message(string instruction, string message) => Assert.That(Verdict(instruction), Does.Contain(message));
+    public void Operands_Message(string instruction, string message) =>
+        Assert.That(Verdict(instruction), Does.Contain(message));
 
     [TestCase("add.s32 %r1, %r2, ¦%f1;")]
     [TestCase("@%p1 add.s32 ¦%f1, %r2, %r3;")]

@@ -96,7 +96,8 @@ public sealed class ParserErrorTests
     [TestCase(".global .u32 y;\n.global .u32 x = ¦y;", "an address needs 64 bits; the variable's type is .u32")]
     [TestCase(".shared .u32 y;\n.global .u64 x = ¦y;", "undeclared variable or function 'y'")]
     [TestCase(".global .u32 x = ¦1.5;", "a floating-point number cannot initialise a variable of type .u32")]
-    [TestCase(".global .f32 x = ¦1;", "an integer cannot initialise a variable of type .f32; write it with a decimal point")]
+    [TestCase(".global .f32 x = ¦1;",
+        "an integer cannot initialise a variable of type .f32; write it with a decimal point")]
     [TestCase(".global .f16 x = ¦1.0;", "a variable of type .f16 cannot have an initialiser; declare it .b16")]
     [TestCase(".shared .u32 ¦x = 1;", "only .global and .const variables can have an initialiser")]
     [TestCase(".extern .global .u32 ¦x = 1;", "an external variable cannot have an initialiser")]
@@ -125,7 +126,8 @@ public sealed class ParserErrorTests
     [TestCase(".entry k(¦.reg .u32 a) {}", "'.param' expected, found '.reg'")]
     [TestCase(".entry k(.param .u32 a, .param .u32 ¦a) {}", "'a' is declared twice in this scope, first in line 4")]
     [TestCase(".entry ¦k(.param .b8 a[5000]) {}", "the parameters of 'k' need more than 4352 bytes")]
-    [TestCase(".entry k ¦.maxntd 5 {}", "unknown directive '.maxntd' after a function's header; did you mean '.maxntid'?")]
+    [TestCase(".entry k ¦.maxntd 5 {}",
+        "unknown directive '.maxntd' after a function's header; did you mean '.maxntid'?")]
     [TestCase(".entry k .maxntid ¦0 {}", "the number of threads must be a whole number from 1 to")]
     [TestCase(".entry k .maxntid 1,1,1,¦1 {}", "at most three extents")]
     [TestCase(".entry k ¦.reqnctapercluster 2 {}", "clusters of blocks are not supported")]
@@ -151,7 +153,8 @@ public sealed class ParserErrorTests
     [TestCase(".reg .v2 .b32 v; mov.b32 v¦.z, 1;", "'v' has 2 components, .x to .y, not '.z'")]
     [TestCase("bra ¦L;", "undeclared label 'L'")]
     [TestCase("LOOP: bra ¦LOPP;", "undeclared label 'LOPP'; did you mean 'LOOP'?")]
-    [TestCase("{ L: } bra ¦L;", "undeclared label 'L'; a label of this name lies inside of a { } that cannot be jumped into")]
+    [TestCase("{ L: } bra ¦L;",
+        "undeclared label 'L'; a label of this name lies inside of a { } that cannot be jumped into")]
     [TestCase("L: ¦L: ret;", "'L' is declared twice in this scope")]
     [TestCase("¦a: ret;", "'a' is declared twice in this scope")]
     [TestCase("L: .reg .b32 ¦L;", "'L' is already a label in this scope")]
@@ -198,7 +201,8 @@ public sealed class ParserErrorTests
         AssertError(Header + ".entry k\n{\n.reg .b32 a; .reg .b64 d; .reg .pred p;\n" + text + "\n}", message);
 
     [Test]
-    public void Scope_Unclosed_NamesTheInnermost() => AssertError(Header + ".entry k { {\n ¦{ ret;", "this '{' is never closed");
+    public void Scope_Unclosed_NamesTheInnermost() =>
+        AssertError(Header + ".entry k { {\n ¦{ ret;", "this '{' is never closed");
 
     [Test]
     public void Scope_TooDeep_Fails()
@@ -234,21 +238,26 @@ public sealed class ParserErrorTests
         "more than 16384 numbered variables in one module");
 
     [Test]
-    public void Name_TooLong_Fails() => AssertError($"{Header}.global .u32 ¦{new string('x', 70_000)};", "a name of 70000 characters");
+    public void Name_TooLong_Fails() => AssertError($"{Header}.global .u32 ¦{new string('x', 70_000)};",
+        "a name of 70000 characters");
 
     [Test]
-    public void Number_TooLong_Fails() => AssertError($"{Header}.global .f64 x = ¦{new string('9', 5000)}.0;", "a number of more than 1000");
+    public void Number_TooLong_Fails() => AssertError($"{Header}.global .f64 x = ¦{new string('9', 5000)}.0;",
+        "a number of more than 1000");
 
     [Test]
-    public void Vector_TooLong_Fails() => AssertError($"{Header}.entry k {{ .reg .b32 a; mov.b32 {{{string.Concat(Enumerable.Repeat("a,", 64))}¦a}}, a;}}",
+    public void Vector_TooLong_Fails() => AssertError(
+        $"{Header}.entry k {{ .reg .b32 a; mov.b32 {{{string.Concat(Enumerable.Repeat("a,", 64))}¦a}}, a;}}",
         "a vector of more than 64 elements");
 
     [Test]
-    public void Operands_TooMany_Fails() => AssertError($"{Header}.entry k {{ .reg .b32 a; add.s32 {string.Concat(Enumerable.Repeat("a,", 16))}¦a;}}",
+    public void Operands_TooMany_Fails() => AssertError(
+        $"{Header}.entry k {{ .reg .b32 a; add.s32 {string.Concat(Enumerable.Repeat("a,", 16))}¦a;}}",
         "more than 16 operands");
 
     [Test]
-    public void Modifiers_TooMany_Fails() => AssertError($"{Header}.entry k {{ add{string.Concat(Enumerable.Repeat(".x", 32))}¦.x;}}",
+    public void Modifiers_TooMany_Fails() =>
+        AssertError($"{Header}.entry k {{ add{string.Concat(Enumerable.Repeat(".x", 32))}¦.x;}}",
         "more than 32 modifiers");
 
     [Test]
@@ -261,7 +270,8 @@ public sealed class ParserErrorTests
     [Test]
     public void Error_InALongLine_ShowsAPart()
     {
-        PtxException error = Assert.Throws<PtxException>(() => Parser.Parse(Header + new string(' ', 100_000) + ".globl" + new string('x', 100_000)))!;
+        PtxException error = Assert.Throws<PtxException>(() =>
+            Parser.Parse(Header + new string(' ', 100_000) + ".globl" + new string('x', 100_000)))!;
         Assert.That(error.Message, Has.Length.LessThan(500));
     }
 

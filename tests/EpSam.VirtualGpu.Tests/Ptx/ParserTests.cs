@@ -10,7 +10,8 @@ public sealed class ParserTests
 
     static PtxModule Module(string text) => Parser.Parse(Header + text);
 
-    static PtxFunction Kernel(string body) => Module(".visible .entry k(.param .u64 p)\n{\n" + body + "\n}\n").Functions[0];
+    static PtxFunction Kernel(string body) =>
+        Module(".visible .entry k(.param .u64 p)\n{\n" + body + "\n}\n").Functions[0];
 
     static string Body(string body) => SyntaxDump.Body(Kernel(body));
 
@@ -19,14 +20,18 @@ public sealed class ParserTests
     [Test]
     public void Module_Header_IsRead()
     {
-        PtxModule module = Parser.Parse("/* a\n * b */ .version 7.1 // c\n.target sm_86, texmode_independent, debug\n.address_size 64");
-        Assert.That((module.VersionMajor, module.VersionMinor, module.Target, module.AddressSize), Is.EqualTo((7, 1, "sm_86", 64)));
+        PtxModule module =
+            Parser.Parse(
+                "/* a\n * b */ .version 7.1 // c\n.target sm_86, texmode_independent, debug\n.address_size 64");
+        Assert.That((module.VersionMajor, module.VersionMinor, module.Target, module.AddressSize),
+            Is.EqualTo((7, 1, "sm_86", 64)));
     }
 
     [TestCase(".version 7.8\n.target sm_90", "sm_90")]
     [TestCase(".version 6.0\r\n.target sm_70\r\n.address_size 64\r\n\0\0", "sm_70")]
     [TestCase("\t.version 1.4 .target sm_13, map_f64_to_f32", "sm_13")]
-    public void Module_Header_Variants(string text, string target) => Assert.That(Parser.Parse(text).Target, Is.EqualTo(target));
+    public void Module_Header_Variants(string text, string target) =>
+        Assert.That(Parser.Parse(text).Target, Is.EqualTo(target));
 
     [Test]
     public void Module_Lines_AreTheSource()
@@ -91,7 +96,8 @@ public sealed class ParserTests
     [Test]
     public void Function_RegisterParameters_AreRegisters()
     {
-        PtxFunction function = Module(".func (.reg .f32 %out) f(.reg .f32 %in, .reg .pred %p) { @%p mov.f32 %out, %in; ret; }").Functions[0];
+        PtxFunction function =
+            Module(".func (.reg .f32 %out) f(.reg .f32 %in, .reg .pred %p) { @%p mov.f32 %out, %in; ret; }").Find("f")!;
         Assert.That(function.Returns[0].Register, Is.SameAs(function.Registers[0]));
         Assert.That(function.Parameters[1].Register!.Type, Is.EqualTo(PtxType.Pred));
         Assert.That(function.Parameters[0].Space, Is.EqualTo(StateSpace.Reg));
@@ -114,17 +120,20 @@ public sealed class ParserTests
     [TestCase("call (x), f, (a, b);", "call (x), f, (a, b);")]
     [TestCase("call (%r1), f, (7, %r2);", "call (%r1), f, (7, %r2);")]
     [TestCase("call (_), f, ();", "call (_), f, ();")]
-    [TestCase("proto: .callprototype (.param .b32 _) _ (.param .b32 _, .param .b64 _) .noreturn;\ncall (x), %rd1, (a, b), proto;",
+    [TestCase("proto: .callprototype (.param .b32 _) _ (.param .b32 _, .param .b64 _) .noreturn;\n" +
+        "call (x), %rd1, (a, b), proto;",
         "call (x), %rd1, (a, b), proto;")]
     [TestCase("t: .calltargets f, g;\ncall (x), %rd1, (a, b), t;", "call (x), %rd1, (a, b), t;")]
     public void Call_Forms(string text, string expected)
     {
-        PtxFunction kernel = Module(".func f;\n.func g;\n.entry k() {\n.reg .b32 %r<4>; .reg .b64 %rd<2>; .param .b32 x, a, b;\n" +
+        PtxFunction kernel =
+            Module(".func f;\n.func g;\n.entry k() {\n.reg .b32 %r<4>; .reg .b64 %rd<2>; .param .b32 x, a, b;\n" +
             text + "\n}").Functions[^1];
         Assert.That(SyntaxDump.Body(kernel), Is.EqualTo(expected));
         if (text[0] == 'p')
         {
-            Assert.That(kernel.Prototypes["proto"].Parameters.Select(p => p.Type), Is.EqualTo(new[] { PtxType.B32, PtxType.B64 }));
+            Assert.That(kernel.Prototypes["proto"].Parameters.Select(p => p.Type),
+                Is.EqualTo(new[] { PtxType.B32, PtxType.B64 }));
             Assert.That(kernel.Prototypes["proto"].IsNoReturn);
         }
         if (text[0] == 't')
@@ -150,14 +159,17 @@ public sealed class ParserTests
     [TestCase(".global .u8 a[2] = {};", "Global U8 a x2 align 1 array = 0000")]
     [TestCase(".global .u8 a[2][3] = {{1, 2}, {4, 5, 6}};", "Global U8 a x6 align 1 array = 010200040506")]
     [TestCase(".global .u8 a[][2] = {{1}, {2, 3}, {4}};", "Global U8 a x6 align 1 array = 010002030400")]
-    [TestCase(".global .u8 a[2][2][2] = {{{1, 2}, {3, 4}}, {{5, 6}}};", "Global U8 a x8 align 1 array = 0102030405060000")]
+    [TestCase(".global .u8 a[2][2][2] = {{{1, 2}, {3, 4}}, {{5, 6}}};",
+        "Global U8 a x8 align 1 array = 0102030405060000")]
     [TestCase(".global .v2 .u8 a[2] = {{1, 2}, {3, 4}};", "Global U8 a x4 align 2 array = 01020304")]
     [TestCase(".global .v4 .u8 a = {1, 2, 3, 4};", "Global U8 a x4 align 4 = 01020304")]
     [TestCase(".global .f32 a[2] = {1.0, 0f40000000};", "Global F32 a x2 align 4 array = 0000803F00000040")]
-    [TestCase(".global .f64 a[2] = {-1.5, 0d4000000000000000};", "Global F64 a x2 align 8 array = 000000000000F8BF0000000000000040")]
+    [TestCase(".global .f64 a[2] = {-1.5, 0d4000000000000000};",
+        "Global F64 a x2 align 8 array = 000000000000F8BF0000000000000040")]
     [TestCase(".global .b32 a = 1.0;", "Global B32 a x1 align 4 = 0000803F")]
     [TestCase(".global .f64 a = 0f3F800000;", "Global F64 a x1 align 8 = 000000000000F03F")]
-    public void Variable_Declaration(string text, string expected) => Assert.That(SyntaxDump.Text(Variable(text)), Is.EqualTo(expected));
+    public void Variable_Declaration(string text, string expected) =>
+        Assert.That(SyntaxDump.Text(Variable(text)), Is.EqualTo(expected));
 
     [Test]
     public void Variable_Addresses_AreRelocations()
@@ -171,7 +183,8 @@ public sealed class ParserTests
     [Test]
     public void Variable_ExternalThenDefined_IsTheDefinition()
     {
-        PtxModule module = Module(".extern .global .u32 x;\n.visible .global .u32 x = 3;\n.visible .global .u32 y;\n.extern .global .u32 y;");
+        PtxModule module =
+            Module(".extern .global .u32 x;\n.visible .global .u32 x = 3;\n.global .u32 y;\n.extern .global .u32 y;");
         Assert.That(module.Variables.Select(v => v.Name + v.Position.Line), Is.EqualTo(new[] { "x5", "y6" }));
     }
 
@@ -253,7 +266,8 @@ public sealed class ParserTests
     [TestCase("mov.u64 %rd1, k;")]
     [TestCase("mov.pred %p1, !%p2;")]
     [TestCase("add.cc.u32 %r1, %r1, 4294967295;")]
-    [TestCase("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, {%r4, %r5}, {%f0, %f1, %f2, %f3};")]
+    [TestCase("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, " +
+        "{%r4, %r5}, {%f0, %f1, %f2, %f3};")]
     [TestCase("atom.global.cas.b32 _, [%rd1+4], 0, 1;")]
     [TestCase("bar.sync 0;")]
     [TestCase("ret;")]
@@ -302,7 +316,8 @@ public sealed class ParserTests
     [Test]
     public void Registers_InNestedScopes_Shadow()
     {
-        PtxFunction kernel = Kernel(".reg .b32 t, u; { .reg .b64 t; mov.b64 t, 1; } mov.b32 t, 2; { .reg .f32 t; mov.f32 t, 1.0; }");
+        PtxFunction kernel =
+            Kernel(".reg .b32 t, u; { .reg .b64 t; mov.b64 t, 1; } mov.b32 t, 2; { .reg .f32 t; mov.f32 t, 1.0; }");
         Assert.That(kernel.Registers.Select(r => $"{r.Index} {r.Name} {r.Type}"),
             Is.EqualTo(new[] { "0 t B32", "1 u B32", "2 t B64", "3 t F32" }));
         Assert.That(kernel.Body.Select(s => s.Operands[0].Register!.Index), Is.EqualTo(new[] { 2, 0, 3 }));
@@ -310,12 +325,14 @@ public sealed class ParserTests
 
     [Test]
     public void Registers_MayHideSpecialOnes() =>
-        Assert.That(Kernel(".reg .b32 %laneid; mov.b32 %laneid, 1;").Body[0].Operands[0].Kind, Is.EqualTo(OperandKind.Register));
+        Assert.That(Kernel(".reg .b32 %laneid; mov.b32 %laneid, 1;").Body[0].Operands[0].Kind,
+            Is.EqualTo(OperandKind.Register));
 
     [Test]
     public void Registers_Vectors_HaveComponents()
     {
-        PtxFunction kernel = Kernel(".reg .v4 .f32 %v; .reg .b64 a; ld.global.v4.f32 %v, [a]; add.f32 %v.x, %v.g, %v.w; " +
+        PtxFunction kernel =
+            Kernel(".reg .v4 .f32 %v; .reg .b64 a; ld.global.v4.f32 %v, [a]; add.f32 %v.x, %v.g, %v.w; " +
             ".reg .v2 .u32 %w<3>; st.global.v2.u32 [a], %w2; mov.u32 %w1.y, 3;");
         Assert.That(SyntaxDump.Body(kernel), Is.EqualTo("ld.global.v4.f32 {%v.x, %v.y, %v.z, %v.w}, [a];\n" +
             "add.f32 %v.x, %v.y, %v.w;\nst.global.v2.u32 [a], {%w2.x, %w2.y};\nmov.u32 %w1.y, 3;"));
@@ -339,7 +356,8 @@ public sealed class ParserTests
     [Test]
     public void Variables_OfNestedScopes_AreSeparate()
     {
-        PtxFunction kernel = Kernel(".reg .b32 r; { .param .b32 a; st.param.b32 [a], r; } { .param .b64 a; ld.param.b32 r, [a+4]; }");
+        PtxFunction kernel =
+            Kernel(".reg .b32 r; { .param .b32 a; st.param.b32 [a], r; } { .param .b64 a; ld.param.b32 r, [a+4]; }");
         Assert.That(kernel.Variables.Select(v => v.Type), Is.EqualTo(new[] { PtxType.B32, PtxType.B64 }));
         Assert.That(kernel.Body[0].Operands[0].Variable, Is.SameAs(kernel.Variables[0]));
         Assert.That(kernel.Body[1].Operands[1].Variable, Is.SameAs(kernel.Variables[1]));
@@ -347,13 +365,15 @@ public sealed class ParserTests
 
     [Test]
     public void Variables_Numbered() =>
-        Assert.That(Kernel(".local .align 8 .b32 v<3>; ret;").Variables.Select(v => v.Name), Is.EqualTo(new[] { "v0", "v1", "v2" }));
+        Assert.That(Kernel(".local .align 8 .b32 v<3>; ret;").Variables.Select(v => v.Name),
+            Is.EqualTo(new[] { "v0", "v1", "v2" }));
 
     [Test]
     public void Statements_KnowTheirPlace()
     {
         PtxFunction kernel = Kernel(".reg .pred p;\n  L: @p\n bra L;\n\tret;");
-        Assert.That(kernel.Body.Select(s => s.Position), Is.EqualTo(new SourcePosition[] { new(7, 3), new(7, 6), new(9, 2) }));
+        Assert.That(kernel.Body.Select(s => s.Position),
+            Is.EqualTo(new SourcePosition[] { new(7, 3), new(7, 6), new(9, 2) }));
         Assert.That(kernel.Body[1].Operands[0].Position, Is.EqualTo(new SourcePosition(8, 6)));
     }
 }

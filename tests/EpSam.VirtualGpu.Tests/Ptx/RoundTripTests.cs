@@ -27,7 +27,35 @@ public sealed partial class RoundTripTests
         Assert.That(actual, Has.Count.GreaterThan(30));
     }
 
-    /// <summary>Instructions and labels with their lines, found in the text with nothing but string operations.</summary>
+    /// <summary>The declarations of functions.ptx, read off functions.cu: 1, 2, 3, -4.5 as floats, addresses, a
+    /// struct of 16 bytes.</summary>
+    [Test]
+    public void Parse_CompilerOutput_HasTheSourcesDeclarations()
+    {
+        PtxModule module = Parser.Parse(SyntaxDump.Data("functions.ptx"));
+        Assert.That(module.Variables.Select(SyntaxDump.Text), Is.EqualTo(new[]
+        {
+            "Const B8 table x16 align 4 array = 0000803F0000004000004040000090C0",
+            "Global U32 counter x1 align 4 = 07000000",
+            "Global U64 pointer x1 align 8 = 0000000000000000 @0:generic counter",
+            "Global U64 functions x2 align 8 array = 00000000000000000000000000000000 @0:power @8:subtract",
+            "Shared B8 buffer x0 align 4 array external",
+        }));
+        PtxFunction kernel = module.Find("apply")!;
+        Assert.That(kernel.Parameters.Select(SyntaxDump.Text), Is.EqualTo(new[]
+        {
+            "Param U64 apply_param_0 x1 align 8", "Param U64 apply_param_1 x1 align 8",
+                "Param B8 apply_param_2 x16 align 8 array",
+        }));
+        Assert.That(kernel.Variables.Where(v => v.Space == StateSpace.Shared).Select(SyntaxDump.Text),
+            Is.EqualTo(new[] { "Shared B8 _ZZ5applyE4tile x128 align 4 array" }));
+        Assert.That(module.Functions.Where(f => f.HasBody).Select(f => f.Name),
+            Is.EqualTo(new[] { "power", "subtract", "apply" }));
+        Assert.That(kernel.Prototypes.Values.Single().Parameters, Has.Count.EqualTo(2));
+    }
+
+    /// <summary>Instructions and labels with their lines, found in the text with nothing but string
+    /// operations.</summary>
     static List<string> SourceStatements(string source)
     {
         List<string> statements = [];
@@ -46,7 +74,8 @@ public sealed partial class RoundTripTests
                 }
                 continue;
             }
-            if (trimmed.StartsWith(".loc", StringComparison.Ordinal) || trimmed.StartsWith(".file", StringComparison.Ordinal))
+            if (trimmed.StartsWith(".loc", StringComparison.Ordinal)
+                || trimmed.StartsWith(".file", StringComparison.Ordinal))
             {
                 continue;
             }

@@ -14,7 +14,8 @@ internal static class SyntaxDump
         {
             return statement.Label + ":";
         }
-        string guard = statement.Guard is null ? "" : (statement.GuardNegated ? "@!" : "@") + statement.Guard.Name + " ";
+        string guard = statement.Guard is null ? "" : (statement.GuardNegated ? "@!" : "@") + statement.Guard.Name
+            + " ";
         string operands = string.Join(", ", statement.Operands.Select(Text));
         return operands.Length == 0 ? $"{guard}{statement.Text};" : $"{guard}{statement.Text} {operands};";
     }
@@ -43,13 +44,15 @@ internal static class SyntaxDump
         $"{variable.Space} {variable.Type} {variable.Name} x{variable.Count} align {variable.Align}"
         + (variable.IsArray ? " array" : "") + (variable.IsExternal ? " external" : "")
         + (variable.Initial is null ? "" : " = " + Convert.ToHexString(variable.Initial))
-        + string.Concat(variable.Relocations.Select(r => $" @{r.Offset}:{(r.IsGeneric ? "generic " : "")}{r.Symbol}{Offset(r.Addend)}"));
+        + string.Concat(variable.Relocations.Select(r =>
+            $" @{r.Offset}:{(r.IsGeneric ? "generic " : "")}{r.Symbol}{Offset(r.Addend)}"));
 
     /// <summary>A body's statements, one a line.</summary>
     public static string Body(PtxFunction function) => string.Join('\n', function.Body.Select(Text));
 
     /// <summary>The test data beside this file.</summary>
-    public static string DataFolder([CallerFilePath] string here = "") => Path.Combine(Path.GetDirectoryName(here)!, "Data");
+    public static string DataFolder([CallerFilePath] string here = "") =>
+        Path.Combine(Path.GetDirectoryName(here)!, "Data");
 
     public static string Data(string name) => File.ReadAllText(Path.Combine(DataFolder(), name));
 }
