@@ -64,44 +64,83 @@ public static class AttentionCases
         double[][] x, (long B, long T, long N, long K) s, long height, long width, float scale, DType type)
     {
         double[] output = new double[s.B * s.T * s.N * s.K], lse = new double[s.B * s.N * s.T];
-        double[] plainOutput = new double[output.Length], plainLse = new double[lse.Length];
+        double[] plainOutput = new double[output.Length], bounds = new double[lse.Length];
         Parallel.For(0, s.B * s.N * s.T, row =>
         {
             long token = row % s.T, head = row / s.T % s.N, image = row / s.T / s.N;
-            Row(x, s, height, width, (image, head, token), scale, v => v, v => v, output, lse);
-            Row(x, s, height, width, (image, head, token), scale, v => Values.Round(v, type), v => (float)v, plainOutput, plainLse);
+            Row<Exact>(x, s, height, width, (image, head, token), scale, output, lse, bounds);
+            if (type == DType.F32) Row<PlainF32>(x, s, height, width, (image, head, token), scale, plainOutput, null, null);
+            else Row<PlainBF16>(x, s, height, width, (image, head, token), scale, plainOutput, null, null);
         });
-        return [Tolerance.Fused(output, plainOutput, type), Tolerance.Fused(lse, plainLse, DType.F32)];
+        return [Tolerance.Fused(output, plainOutput, type), new Expected(lse, bounds)];
     }
 
-    // One query. round is applied to every intermediate that the plain computation would store, add to every partial sum.
-    static void Row(
-        double[][] x, (long B, long T, long N, long K) s, long height, long width, (long Image, long Head, long Token) at,
-        double scale, Func<double, double> round, Func<double, double> add, double[] output, double[] lse)
+    // What a computation does to every intermediate that it stores, and to every partial sum.
+    interface IArithmetic
     {
-        double[] qkv = x[0], logits = new double[s.T];
+        static abstract double Store(double x);
+        static abstract double Add(double x);
+    }
+
+    readonly struct Exact : IArithmetic
+    {
+        public static double Store(double x) => x;
+        public static double Add(double x) => x;
+    }
+
+    readonly struct PlainF32 : IArithmetic
+    {
+        public static double Store(double x) => (float)x;
+        public static double Add(double x) => (float)x;
+    }
+
+    readonly struct PlainBF16 : IArithmetic
+    {
+        public static double Store(double x) => Values.ToBF16(x);
+        public static double Add(double x) => (float)x;
+    }
+
+    // One query.
+    static void Row<T>(
+        double[][] x, (long B, long T, long N, long K) s, long height, long width, (long Image, long Head, long Token) at,
+        double scale, double[] output, double[]? lse, double[]? lseBounds) where T : IArithmetic
+    {
+        double[] qkv = x[0], logits = new double[s.T], query = new double[s.K];
         long row = (at.Image * s.N + at.Head) * s.T + at.Token;
         long Start(long token, long part) => (((at.Image * s.T + token) * 3 + part) * s.N + at.Head) * s.K;
-        double top = double.NegativeInfinity, sum = 0;
+        double top = double.NegativeInfinity, sum = 0, magnitude = 0;
+        for (long c = 0; c < s.K; c++) query[c] = T.Store(qkv[Start(at.Token, 0) + c] * scale);
         for (long key = 0; key < s.T; key++)
         {
-            double dot = 0;
+            double dot = 0, absolute = 0;
+            long start = Start(key, 1);
             for (long c = 0; c < s.K; c++)
-                dot = add(dot + round(qkv[Start(at.Token, 0) + c] * scale) * qkv[Start(key, 1) + c]);
-            dot = round(dot);
+            {
+                double product = query[c] * qkv[start + c];
+                dot = T.Add(dot + product);
+                absolute += Math.Abs(product);
+            }
+            magnitude = Math.Max(magnitude, absolute);
+            dot = T.Store(dot);
             if (width > 0)
-                dot = round(round(dot + x[1][row * height + key / width]) + x[2][row * width + key % width]);
+                dot = T.Store(T.Store(dot + x[1][row * height + key / width]) + x[2][row * width + key % width]);
             logits[key] = dot;
             top = Math.Max(top, dot);
         }
-        foreach (double logit in logits) sum = add(sum + add(Math.Exp(logit - top)));
-        lse[row] = add(top + add(Math.Log(sum)));
+        foreach (double logit in logits) sum = T.Add(sum + T.Add(Math.Exp(logit - top)));
+        if (lse is not null && lseBounds is not null)
+        {
+            // as good as the logits: log-sum-exp moves by no more than the one that moves most; a Sum of K products
+            lse[row] = top + Math.Log(sum);
+            lseBounds[row] = 4 * Math.Sqrt(s.K) * Values.Eps(DType.F32) * (magnitude + Math.Abs(lse[row]));
+        }
         long to = ((at.Image * s.T + at.Token) * s.N + at.Head) * s.K;
         for (long key = 0; key < s.T; key++)
         {
-            double p = round(Math.Exp(logits[key] - top) / sum);
-            for (long c = 0; c < s.K; c++) output[to + c] = add(output[to + c] + p * qkv[Start(key, 2) + c]);
+            double p = T.Store(Math.Exp(logits[key] - top) / sum);
+            long start = Start(key, 2);
+            for (long c = 0; c < s.K; c++) output[to + c] = T.Add(output[to + c] + p * qkv[start + c]);
         }
-        for (long c = 0; c < s.K; c++) output[to + c] = round(output[to + c]);
+        for (long c = 0; c < s.K; c++) output[to + c] = T.Store(output[to + c]);
     }
 }

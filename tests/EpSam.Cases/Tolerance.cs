@@ -24,10 +24,19 @@ public static class Tolerance
     }
 
     /// <summary>plain: the same computation in the type's own arithmetic.</summary>
-    public static Expected Fused(double[] values, double[] plain, DType type)
+    public static Expected Fused(double[] values, double[] plain, DType type) => Fused(values, Worst(values, plain), type);
+
+    /// <summary>The largest difference.</summary>
+    public static double Worst(double[] values, double[] plain)
     {
         double worst = 0;
         for (int i = 0; i < values.Length; i++) worst = Math.Max(worst, Math.Abs(plain[i] - values[i]));
+        return worst;
+    }
+
+    /// <summary>worst: the plain computation's largest error, where it is known from more inputs than the case has.</summary>
+    public static Expected Fused(double[] values, double worst, DType type)
+    {
         double[] bounds = new double[values.Length];
         for (int i = 0; i < bounds.Length; i++)
             bounds[i] = Math.Max(2 * worst, 2 * Values.Eps(type) * Math.Abs(values[i]));

@@ -1,0 +1,82 @@
+using EpSam.Cuda;
+using EpSam.Native.Ops;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Tests.Ops;
+
+/// <summary>Wrong shapes and types are refused before anything is launched. No execution is needed: the null provider.</summary>
+public sealed class OpArgumentTests
+{
+    Gpu _gpu = null!;
+
+    [SetUp]
+    public void Open() => _gpu = new Gpu(CuNull.Create().Driver);
+
+    [TearDown]
+    public void Close() => _gpu.Dispose();
+
+    static Tensor F32(params long[] shape) => new(new CUdeviceptr(4096), DType.F32, new Shape(shape));
+    static Tensor BF16(params long[] shape) => new(new CUdeviceptr(4096), DType.BF16, new Shape(shape));
+
+    static void Refuses(Action call, string message) =>
+        Assert.That(call, Throws.ArgumentException.With.Message.EqualTo(message));
+
+    [Test]
+    public void LayerNorm_WeightOfWrongLength_NamesOpTensorExpectedAndGot() => Refuses(
+        () => LayerNorm.Forward(_gpu, F32(3, 8), F32(4), F32(8), 1e-6f, F32(3, 8), F32(3), F32(3)),
+        "LayerNorm: weight must be (8) f32, got (4) f32");
+
+    [Test]
+    public void LayerNorm_ColumnsNotAMultipleOfFour_AreRefused() => Refuses(
+        () => LayerNorm.Forward(_gpu, F32(3, 7), F32(7), F32(7), 1e-6f, F32(3, 7), F32(3), F32(3)),
+        "LayerNorm: the last axis of x must be a multiple of 4, got 7");
+
+    [Test]
+    public void Gemm_DepthsThatDiffer_AreRefused() => Refuses(
+        () => Gemm.Forward(_gpu, BF16(4, 16), BF16(8, 24), true, null, BF16(4, 8)),
+        "Gemm: b must be (8, 16) bf16, got (8, 24) bf16");
+
+    [Test]
+    public void Gemm_DepthNotAMultipleOfEight_IsRefused() => Refuses(
+        () => Gemm.Forward(_gpu, BF16(4, 12), BF16(8, 12), true, null, BF16(4, 8)), "Gemm: K must be a multiple of 8, got 12");
+
+    [Test]
+    public void Gelu_OtherTypeOut_IsRefused() => Refuses(
+        () => Gelu.Forward(_gpu, F32(5), BF16(5)), "Gelu: y must be (5) f32, got (5) bf16");
+
+    [Test]
+    public void Softmax_OfIntegers_IsRefused() => Refuses(
+        () => Softmax.Forward(_gpu, F32(5, 5) with { DType = DType.I32 }, F32(5, 5)),
+        "Softmax: x must be f32 or bf16, got (5, 5) i32");
+
+    [Test]
+    public void Attention_OtherHeadSize_IsRefused() => Refuses(
+        () => Attention.Forward(_gpu, BF16(1, 5, 3, 2, 32), 1, BF16(1, 5, 2, 32), F32(1, 2, 5)),
+        "Attention: head size must be 64 or 80, got 32");
+
+    [Test]
+    public void Attention_TablesSwapped_AreRefused() => Refuses(
+        () => Attention.Forward(_gpu, BF16(1, 2, 5, 3, 2, 64), BF16(1, 2, 10, 5), BF16(1, 2, 10, 2), 1,
+            BF16(1, 2, 5, 2, 64), F32(1, 2, 10)),
+        "Attention: relH must be (1, 2, 10, 2) bf16, got (1, 2, 10, 5) bf16");
+
+    [Test]
+    public void Elementwise_MisalignedStart_IsRefused() => Refuses(
+        () => Elementwise.Copy(_gpu, F32(8) with { Address = new CUdeviceptr(4100) }, F32(8)),
+        "Copy: x must be aligned to 16 bytes, got address 0x1004");
+
+    [Test]
+    public void Launch_WrongArguments_AreRefused() => Assert.That(
+        () => Launch.Run(_gpu, "softmax_fwd_f32", new LaunchGrid(1), 256, F32(1), F32(1), 5L, 5),
+        Throws.ArgumentException.With.Message.StartsWith("softmax_fwd_f32: parameters are 'llii', got arguments 'llli'"));
+
+    [Test]
+    public void Launch_UnknownKernel_IsRefused() => Assert.That(
+        () => Launch.Run(_gpu, "nothing_fwd_f32", new LaunchGrid(1), 32),
+        Throws.ArgumentException.With.Message.EqualTo("no kernel named nothing_fwd_f32"));
+
+    [Test]
+    public void Shape_ProductBeyond63Bits_IsRefused() =>
+        Assert.That(() => new Shape(1L << 32, 1L << 32), Throws.ArgumentException);
+}
