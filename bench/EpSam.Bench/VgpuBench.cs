@@ -13,19 +13,25 @@ internal sealed unsafe partial class VgpuBench(int threads)
     readonly Report report = new("Virtual GPU on this CPU", ("what", 46), ("rate", 16), ("of ceiling", 24), ("bar", 8), ("spread", 7));
     double peak, copyRate, gemmRate;
 
-    public int Run()
+    /// <summary>All rows, or those of the groups named; the result is saved only when all were measured.</summary>
+    public int Run(IReadOnlyCollection<string> only)
     {
         using Rig rig = new(CheckFlags.None, threads);
         MeasurePeak();
-        MmaLoop(rig);
-        FmaLoop(rig);
-        StreamCopy(rig);
-        Gemm(rig);
-        Attention(rig);
-        LaunchOverhead(rig);
-        JitTime(rig);
-        PriceOfChecks(rig);
-        report.Save("vgpu");
+        (string Name, Action<Rig> Measure)[] groups =
+        [
+            ("mma", MmaLoop), ("fma", FmaLoop), ("copy", StreamCopy), ("gemm", Gemm), ("attention", Attention),
+            ("launch", LaunchOverhead), ("jit", JitTime), ("checks", PriceOfChecks),
+        ];
+        foreach (string name in only)
+            if (!groups.Any(g => g.Name == name))
+            {
+                Console.Error.WriteLine($"bench: no group {name}; there are {string.Join(", ", groups.Select(g => g.Name))}");
+                return 2;
+            }
+        foreach ((string name, Action<Rig> measure) in groups)
+            if (only.Count == 0 || only.Contains(name)) measure(rig);
+        if (only.Count == 0) report.Save("vgpu");
         return 0;
     }
 
