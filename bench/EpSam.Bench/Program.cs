@@ -18,7 +18,9 @@ switch (args.FirstOrDefault())
 {
     case "vgpu":
         return new VgpuBench(threads).Run(only);
+    case "ops":
+        return new OpsBench(threads).Run(only);
     default:
-        Console.Error.WriteLine("usage: bench vgpu [GROUP...] [--threads N]");
+        Console.Error.WriteLine("usage: bench vgpu [GROUP...] [--threads N] | bench ops [NAME...] [--threads N]");
         return 2;
 }
