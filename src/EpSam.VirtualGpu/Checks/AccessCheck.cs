@@ -185,15 +185,16 @@ internal static unsafe class SharedChecks
 {
     public static bool Wanted(Warp* w) => w->Block->Checks != 0 || w->Block->Counters != null;
 
-    /// <summary>Each of these lanes reads so many bytes (a power of two) from its offset. Throws KernelFault.</summary>
-    public static void ReadRows(Warp* w, int* o, uint lanes, ulong* offsets, int bytes)
+    /// <summary>The first lanes read so many bytes (a power of two) each from their offsets. Throws KernelFault.</summary>
+    public static void ReadRows(Warp* w, int* o, int lanes, uint* offsets, int bytes)
     {
+        ulong* addresses = stackalloc ulong[32];
         var check = new AccessCheck(w, o, Space.Shared, bytes, AccessKind.Read);
-        for (uint rest = lanes; rest != 0; rest &= rest - 1)
+        for (int lane = 0; lane < lanes; lane++)
         {
-            int lane = BitOperations.TrailingZeroCount(rest);
+            addresses[lane] = offsets[lane];
             check.Lane(lane, offsets[lane], null);
         }
-        check.Count(lanes, offsets);
+        check.Count((uint)((1UL << lanes) - 1), addresses);
     }
 }

@@ -332,24 +332,14 @@ public sealed unsafe class SharedRaceTests
     public void LdMatrixRows_AreChecked()
     {
         Initialise(512);
-        ulong* rows = stackalloc ulong[32];
-        int* o = stackalloc int[2];
-        o[0] = 55;
-        for (int lane = 0; lane < 32; lane++)
-            rows[lane] = (ulong)(lane * 16);
-        Assert.That(SharedChecks.Wanted(_rig.Warp));
-        SharedChecks.ReadRows(_rig.Warp, o + 1, uint.MaxValue, rows, 16);
-        rows[9] = 512;
-        KernelFault fault = null!;
-        try
-        {
-            SharedChecks.ReadRows(_rig.Warp, o + 1, uint.MaxValue, rows, 16);
-        }
-        catch (KernelFault e)
-        {
-            fault = e;
-        }
+        int[] d = [_rig.W32(), _rig.W32(), _rig.W32(), _rig.W32()];
+        _rig.RunWarp(1, "ldmatrix.sync.aligned.m8n8.x4.shared.b16", [.. _rig.At32(l => (uint)(l * 16)), .. d]);
+        _rig.Line = 55;
+        KernelFault fault = Fault(FaultKind.Uninitialised, () => _rig.RunWarp(1,
+            "ldmatrix.sync.aligned.m8n8.x4.shared.b16", [.. _rig.At32(l => l == 9 ? 1024u : (uint)(l * 16)), .. d]));
         Assert.That(fault.Kind, Is.EqualTo(FaultKind.Uninitialised));
-        Assert.That((fault.Line, fault.Thread), Is.EqualTo((55, new Dim3(9, 0, 0))));
+        Assert.That((fault.Line, fault.Thread), Is.EqualTo((55, new Dim3(9, 1, 0))));
+            fault = Fault(FaultKind.Race, () => Write(0, 56, Row(8, 0), 1));
+        Assert.That(fault.Detail, Does.Contain("read in PTX line 55 by thread (0,1,0) at byte 8"));
     }
 }
