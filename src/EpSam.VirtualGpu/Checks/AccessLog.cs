@@ -54,9 +54,6 @@ internal sealed unsafe class AccessLog
     /// <summary>The access a record names; null when it is too long ago.</summary>
     public Entry? Find(uint access) => access >> 5 >= _first ? _entries[(access >> 5) - _first] : null;
 
-    /// <summary>True when the access was made since the last block-wide barrier.</summary>
-    public bool IsRecent(uint access) => access >> 5 >= EpochStart;
-
     /// <summary>The entry of a recent access.</summary>
     public ref readonly Entry this[uint access] => ref _entries[(access >> 5) - _first];
 

@@ -40,6 +40,7 @@ internal unsafe ref struct SharedCheck
     readonly bool _races, _initialised;
     readonly AccessLog _log;
     readonly uint _number;
+    readonly uint _recent; // accesses from here on were made since the last block-wide barrier
     readonly int _bytes;
 
     public SharedCheck(Warp* w, int* o, int bytes, AccessKind kind)
@@ -53,6 +54,7 @@ internal unsafe ref struct SharedCheck
         _initialised = (flags & CheckFlags.Initialised) != 0;
         _log = AccessLog.Current;
         _number = _log.Number(w, o[-1], kind);
+        _recent = _log.EpochStart << 5;
     }
 
     readonly bool Reads => _kind is AccessKind.Read or AccessKind.Atomic;
@@ -95,7 +97,8 @@ internal unsafe ref struct SharedCheck
     {
         if ((r->State & SharedRecord.Pending) != 0 || (_initialised && Reads && r->State == 0))
             return true;
-        return _races && (WriteConflicts(r, lane) || (_kind != AccessKind.Read && FindRead(r, lane) != 0));
+        bool old = r->Write < _recent && (_kind == AccessKind.Read || Math.Max(r->Read, r->OtherRead) < _recent);
+        return _races && !old && (WriteConflicts(r, lane) || (_kind != AccessKind.Read && FindRead(r, lane) != 0));
     }
 
     readonly bool WriteConflicts(SharedRecord* r, int lane) =>
@@ -106,7 +109,7 @@ internal unsafe ref struct SharedCheck
     {
         if (IsUnordered(r->Read, lane))
             return r->Read;
-        if (r->ReadLane != 0 && _log.IsRecent(r->Read))
+        if (r->ReadLane != 0 && r->Read >= _recent)
         {
             uint sibling = r->Read & ~31u | (uint)(r->ReadLane - 1);
             if (IsUnordered(sibling, lane))
@@ -117,7 +120,7 @@ internal unsafe ref struct SharedCheck
 
     readonly bool IsUnordered(uint access, int lane)
     {
-        if (!_log.IsRecent(access))
+        if (access < _recent)
             return false;
         ref readonly AccessLog.Entry e = ref _log[access];
         return e.Warp != _warp->Index || ((access & 31) != lane && e.Sequence == _warp->Sequence);
@@ -141,7 +144,7 @@ internal unsafe ref struct SharedCheck
 
     readonly void RecordRead(SharedRecord* r, uint me)
     {
-        bool recent = _log.IsRecent(r->Read);
+        bool recent = r->Read >= _recent;
         bool sameWarp = recent && _log[r->Read].Warp == _warp->Index;
         if (recent && !sameWarp)
             r->OtherRead = r->Read;

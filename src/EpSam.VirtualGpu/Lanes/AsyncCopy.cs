@@ -16,30 +16,37 @@ internal static unsafe class AsyncCopy
     const int Source = 3, Size = 6, Read = 7; // in the operand list
 
     [PtxWarp("cp.async.{ca,cg}")]
-    [SkipLocalsInit]
     public static void Copy(Warp* w, byte* f, int* o)
     {
-        int bytes = o[Size];
-        if (o[Read] >= 0)
+        bool registers = o[0] >= 0 && o[Source] >= 0 && o[Source + 2] != 0;
+        if (o[Read] >= 0 || !registers || !MemoryLanes.IsSmall(o[1]))
         {
             CopyPart(w, f, o);
             return;
         }
-        LaneAddresses destinations, sources;
-        SharedSpace.Resolve(w, f, o, bytes, true, out U64 d0, out U64 d1, out U64 d2, out U64 d3);
-        LaneAddress.Store(d0, d1, d2, d3, &destinations);
-        LaneAddress.Device(w, f, o, o + Source, bytes, false, out U64 s0, out U64 s1, out U64 s2, out U64 s3);
-        LaneAddress.Store(s0, s1, s2, s3, &sources);
-        byte** to = (byte**)&destinations, from = (byte**)&sources;
-        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        SharedSpace.Check(w, f, o, o[Size], write: true);
+        LaneAddress.CheckDevice(w, f, o, o + Source, o[Size], write: false);
+        byte* shared = SharedSpace.Base(w) + o[1];
+        var from = new WideLanes(f + o[Source], GlobalSpace.Base(w) + o[Source + 1]);
+        if (o[2] == 0)
+            Move(w->Active, o[Size], from, new NarrowLanes(f + o[0], shared));
+        else
+            Move(w->Active, o[Size], from, new WideLanes(f + o[0], shared));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Move<TTo>(uint active, int bytes, WideLanes from, TTo to) where TTo : struct, ILanes
+    {
+        if (active == uint.MaxValue && bytes == 16)
         {
-            int lane = BitOperations.TrailingZeroCount(lanes);
-            if (bytes == 16)
+            for (int lane = 0; lane < 32; lane++)
                 Vector128.Load(from[lane]).Store(to[lane]);
-            else if (bytes == 8)
-                *(ulong*)to[lane] = *(ulong*)from[lane];
-            else
-                *(uint*)to[lane] = *(uint*)from[lane];
+            return;
+        }
+        for (; active != 0; active &= active - 1)
+        {
+            int lane = BitOperations.TrailingZeroCount(active);
+            Unsafe.CopyBlockUnaligned(to[lane], from[lane], (uint)bytes);
         }
     }
 
@@ -117,8 +124,7 @@ internal static unsafe class AsyncCopy
     {
         int bytes = o[Size];
         LaneAddresses destinations, sources;
-        SharedSpace.Resolve(w, f, o, bytes, true, out U64 d0, out U64 d1, out U64 d2, out U64 d3);
-        LaneAddress.Store(d0, d1, d2, d3, &destinations);
+        SharedSpace.Resolve(w, f, o, bytes, true, &destinations);
         LaneAddress.Effective(f, o + Source, &sources);
         byte** to = (byte**)&destinations;
         var from = (ulong*)&sources;

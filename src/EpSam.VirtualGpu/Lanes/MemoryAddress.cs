@@ -22,9 +22,19 @@ internal enum Space { Global, Const, Shared, Local, Param, Generic }
 
 internal unsafe interface ISpace
 {
-    /// <summary>Host addresses for accesses of so many bytes. Faults when an active lane is outside.</summary>
-    static abstract void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3);
+    /// <summary>True when every active lane's host address is Base + its address.</summary>
+    static abstract bool Linear { get; }
+
+    static abstract byte* Base(Warp* w);
+
+    /// <summary>True when Base + [address, address + bytes) is all in this space.</summary>
+    static abstract bool Contains(Warp* w, ulong address, ulong bytes);
+
+    /// <summary>Faults when an active lane is outside (linear spaces).</summary>
+    static abstract void Check(Warp* w, byte* f, int* o, int bytes, bool write);
+
+    /// <summary>Host addresses of the active lanes. Faults when one of them is outside.</summary>
+    static abstract void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host);
 }
 
 internal static unsafe class LaneAddress
@@ -82,20 +92,32 @@ internal static unsafe class LaneAddress
         return Vector512.LessThanOrEqualAll(highest, l);
     }
 
-    /// <summary>Offsets in [0, size) of a block of host memory.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Window(string space, byte* start, int size, Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    /// <summary>Faults when an active lane is not in [0, size - bytes].</summary>
+    public static void CheckWindow(string space, int size, Warp* w, byte* f, int* o, int bytes, bool write)
     {
         Effective(f, o, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
         if (size < bytes || !AllWithin(a0, a1, a2, a3, 0, (ulong)(size - bytes)))
-            CheckWindow(space, size, w, f, o, bytes, write);
+            FindOutside(space, size, w, f, o, bytes, write);
+    }
+
+    /// <summary>Faults when an active lane is not a device address; a is the address operand.</summary>
+    public static void CheckDevice(Warp* w, byte* f, int* o, int* a, int bytes, bool write)
+    {
+        Effective(f, a, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        if (!AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, AddressSpace.Accessible - (ulong)bytes))
+            FindOutsideDevice(w, f, o, a, bytes, write);
+    }
+
+    /// <summary>Effective addresses + start; a is the address operand.</summary>
+    public static void Add(byte* f, int* a, byte* start, LaneAddresses* host)
+    {
+        Effective(f, a, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
         U64 h = Vector512.Create((ulong)start);
-        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
+        Store(a0 + h, a1 + h, a2 + h, a3 + h, host);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    static void CheckWindow(string space, int size, Warp* w, byte* f, int* o, int bytes, bool write)
+    static void FindOutside(string space, int size, Warp* w, byte* f, int* o, int bytes, bool write)
     {
         LaneAddresses buffer;
         Effective(f, o, &buffer);
@@ -108,18 +130,6 @@ internal static unsafe class LaneAddress
         }
     }
 
-    /// <summary>Host addresses of device addresses; a is the address operand.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Device(Warp* w, byte* f, int* o, int* a, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
-    {
-        Effective(f, a, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
-        if (!AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, AddressSpace.Accessible - (ulong)bytes))
-            CheckDevice(w, f, o, a, bytes, write);
-        U64 h = Vector512.Create((ulong)AddressSpace.ToHostOffset);
-        (h0, h1, h2, h3) = (a0 + h, a1 + h, a2 + h, a3 + h);
-    }
-
     /// <summary>Host address of one device address; faults when it is none.</summary>
     public static byte* ResolveDevice(Warp* w, int* o, int lane, ulong address, int bytes)
     {
@@ -129,7 +139,7 @@ internal static unsafe class LaneAddress
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    static void CheckDevice(Warp* w, byte* f, int* o, int* a, int bytes, bool write)
+    static void FindOutsideDevice(Warp* w, byte* f, int* o, int* a, int bytes, bool write)
     {
         LaneAddresses buffer;
         Effective(f, a, &buffer);
@@ -169,78 +179,103 @@ internal static unsafe class LaneAddress
 /// <summary>.global and .const: device addresses.</summary>
 internal readonly unsafe struct GlobalSpace : ISpace
 {
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    public static bool Linear => true;
+    public static byte* Base(Warp* w) => (byte*)AddressSpace.ToHostOffset;
+    public static bool Contains(Warp* w, ulong address, ulong bytes) => AddressSpace.IsDevice(address, bytes);
+
+    public static void Check(Warp* w, byte* f, int* o, int bytes, bool write) =>
+        LaneAddress.CheckDevice(w, f, o, o, bytes, write);
+
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host)
     {
-        LaneAddress.Device(w, f, o, o, bytes, write, out h0, out h1, out h2, out h3);
+        Check(w, f, o, bytes, write);
+        LaneAddress.Add(f, o, Base(w), host);
     }
 }
 
+/// <summary>.shared: offsets in the block's shared memory.</summary>
 internal readonly unsafe struct SharedSpace : ISpace
 {
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    public static bool Linear => true;
+    public static byte* Base(Warp* w) => w->Block->Shared;
+
+    public static bool Contains(Warp* w, ulong address, ulong bytes)
     {
-        BlockState* block = w->Block;
-        LaneAddress.Window("shared", block->Shared, block->SharedBytes, w, f, o, bytes, write,
-            out h0, out h1, out h2, out h3);
+        var size = (ulong)w->Block->SharedBytes;
+        return bytes <= size && address <= size - bytes;
+    }
+
+    public static void Check(Warp* w, byte* f, int* o, int bytes, bool write) =>
+        LaneAddress.CheckWindow("shared", w->Block->SharedBytes, w, f, o, bytes, write);
+
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host)
+    {
+        Check(w, f, o, bytes, write);
+        LaneAddress.Add(f, o, Base(w), host);
     }
 }
 
+/// <summary>.param: offsets in the launch's parameters.</summary>
 internal readonly unsafe struct ParamSpace : ISpace
 {
-    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    public static bool Linear => true;
+    public static byte* Base(Warp* w) => w->Block->Param;
+
+    public static bool Contains(Warp* w, ulong address, ulong bytes)
     {
-        BlockState* block = w->Block;
-        LaneAddress.Window("parameter", block->Param, block->ParamBytes, w, f, o, bytes, write,
-            out h0, out h1, out h2, out h3);
+        var size = (ulong)w->Block->ParamBytes;
+        return bytes <= size && address <= size - bytes;
+    }
+
+    public static void Check(Warp* w, byte* f, int* o, int bytes, bool write) =>
+        LaneAddress.CheckWindow("parameter", w->Block->ParamBytes, w, f, o, bytes, write);
+
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host)
+    {
+        Check(w, f, o, bytes, write);
+        LaneAddress.Add(f, o, Base(w), host);
     }
 }
 
 /// <summary>.local: each lane has LocalBytes of its own.</summary>
 internal readonly unsafe struct LocalSpace : ISpace
 {
-    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    public static bool Linear => false;
+    public static byte* Base(Warp* w) => null;
+    public static bool Contains(Warp* w, ulong address, ulong bytes) => false;
+
+    public static void Check(Warp* w, byte* f, int* o, int bytes, bool write) =>
+        LaneAddress.CheckWindow("local", w->LocalBytes, w, f, o, bytes, write);
+
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host)
     {
-        LaneAddress.Window("local", w->Local, w->LocalBytes, w, f, o, bytes, write,
-            out h0, out h1, out h2, out h3);
-        U64 lane = Vector512<ulong>.Indices * (ulong)w->LocalBytes, eight = Vector512.Create(8 * (ulong)w->LocalBytes);
-        h0 += lane;
-        h1 += lane + eight;
-        h2 += lane + eight + eight;
-        h3 += lane + eight + eight + eight;
+        Check(w, f, o, bytes, write);
+        LaneAddress.Add(f, o, w->Local, host);
+        for (int lane = 0; lane < 32; lane++)
+            ((ulong*)host)[lane] += (ulong)((long)lane * w->LocalBytes);
     }
 }
 
 /// <summary>Generic addresses: each lane may mean another space.</summary>
 internal readonly unsafe struct GenericSpace : ISpace
 {
-    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write,
-        out U64 h0, out U64 h1, out U64 h2, out U64 h3)
+    public static bool Linear => false;
+    public static byte* Base(Warp* w) => (byte*)AddressSpace.ToHostOffset;
+    public static bool Contains(Warp* w, ulong address, ulong bytes) => AddressSpace.IsDevice(address, bytes);
+
+    public static void Check(Warp* w, byte* f, int* o, int bytes, bool write)
     {
-        LaneAddress.Effective(f, o, out h0, out h1, out h2, out h3);
-        ulong limit = AddressSpace.Accessible - (ulong)bytes;
-        if (LaneAddress.AllWithin(h0, h1, h2, h3, AddressSpace.DeviceBase, limit))
-        {
-            U64 offset = Vector512.Create((ulong)AddressSpace.ToHostOffset);
-            (h0, h1, h2, h3) = (h0 + offset, h1 + offset, h2 + offset, h3 + offset);
-            return;
-        }
-        LaneAddresses buffer;
-        var h = (ulong*)&buffer;
-        LaneAddress.Store(h0, h1, h2, h3, &buffer);
+        // Resolve does.
+    }
+
+    public static void Resolve(Warp* w, byte* f, int* o, int bytes, bool write, LaneAddresses* host)
+    {
+        LaneAddress.Effective(f, o, host);
+        var h = (ulong*)host;
         for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             h[lane] = (ulong)LaneAddress.ResolveGeneric(w, o, lane, h[lane], bytes, write);
         }
-        h0 = Vector512.Load(h);
-        h1 = Vector512.Load(h + 8);
-        h2 = Vector512.Load(h + 16);
-        h3 = Vector512.Load(h + 24);
     }
 }
