@@ -185,16 +185,15 @@ internal static unsafe class SharedChecks
 {
     public static bool Wanted(Warp* w) => w->Block->Checks != 0 || w->Block->Counters != null;
 
-    /// <summary>The first lanes read so many bytes (a power of two) each from their offsets. Throws KernelFault.</summary>
-    public static void ReadRows(Warp* w, int* o, int lanes, uint* offsets, int bytes)
+    /// <summary>Each of these lanes reads so many bytes (a power of two) from its offset. Throws KernelFault.</summary>
+    public static void ReadRows(Warp* w, int* o, uint lanes, ulong* offsets, int bytes)
     {
-        ulong* addresses = stackalloc ulong[32];
         var check = new AccessCheck(w, o, Space.Shared, bytes, AccessKind.Read);
-        for (int lane = 0; lane < lanes; lane++)
+        for (uint rest = lanes; rest != 0; rest &= rest - 1)
         {
-            addresses[lane] = offsets[lane];
+            int lane = BitOperations.TrailingZeroCount(rest);
             check.Lane(lane, offsets[lane], null);
         }
-        check.Count((uint)((1UL << lanes) - 1), addresses);
+        check.Count(lanes, offsets);
     }
 }

@@ -34,7 +34,6 @@ internal static unsafe class LdMatrix
         if (SharedChecks.Wanted(w)) CheckRows(w, f, o, 8 * matrices, generic);
         uint* offsets = stackalloc uint[32];   // a copy: a destination may be the address register
         Offsets(w, f, o, 8 * matrices, generic, offsets);
-        if (SharedChecks.Wanted(w)) SharedChecks.ReadRows(w, o, 8 * matrices, offsets, RowBytes);
         byte* shared = w->Block->Shared;
         for (int i = 0; i < matrices; i++)
         {
