@@ -1,8 +1,8 @@
-// cvt where one side or both are floating-point numbers.
-// To integers: the result is clamped to the result type's range, with or without .sat; NaN gives 0 (PTX ISA, cvt, "Integer
-// Notes"), for 64-bit results too. To floats: one rounding in the mode given; .sat clamps to [0, 1] and makes NaN +0; NaN
-// otherwise becomes canonical where bits are moved anyway. Common pairs are vector code, the others go through FloatExact.
-// Rounding modes are in the order of Rounding, integer types of IntegerType.
+// cvt where one side or both are floating-point numbers. To integers: the result is clamped to the result type's
+// range, with or without .sat; NaN gives 0 (PTX ISA, cvt, "Integer Notes"), for 64-bit results too. To floats: one
+// rounding in the mode given; .sat clamps to [0, 1] and makes NaN +0; NaN otherwise becomes canonical where bits are
+// moved anyway. Common pairs are vector code, the others go through FloatExact. Rounding modes are in the order of
+// Rounding, integer types of IntegerType.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static EpSam.VirtualGpu.Lanes.FloatLanes;

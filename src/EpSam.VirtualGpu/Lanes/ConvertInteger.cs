@@ -18,7 +18,8 @@ internal static class IntegerType
     [MethodImpl(Inline)] public static long Min(int type) => IsSigned(type) ? -1L << (Bits(type) - 1) : 0;
 
     [MethodImpl(Inline)]
-    public static ulong Max(int type) => IsSigned(type) ? (1UL << (Bits(type) - 1)) - 1 : ulong.MaxValue >> (64 - Bits(type));
+    public static ulong Max(int type) =>
+        IsSigned(type) ? (1UL << (Bits(type) - 1)) - 1 : ulong.MaxValue >> (64 - Bits(type));
 }
 
 internal static class ConvertInteger

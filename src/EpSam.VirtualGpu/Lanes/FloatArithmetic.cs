@@ -1,6 +1,7 @@
-// add sub mul fma mad div rcp sqrt of f32 and f64, in all roundings. Nearest-even is the vector unit's own; the other three
-// modes go lane by lane through FloatExact. NaN results: PTX says payloads are not preserved, so the vector unit's
-// quiet NaN stands (replacing it by 0x7fffffff would cost two operations more per add); FloatExact gives the canonical one.
+// add sub mul fma mad div rcp sqrt of f32 and f64, in all roundings. Nearest-even is the vector unit's own; the other
+// three modes go lane by lane through FloatExact. NaN results: PTX says payloads are not preserved, so the vector
+// unit's quiet NaN stands (replacing it by 0x7fffffff would cost two operations more per add); FloatExact gives the
+// canonical one.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static EpSam.VirtualGpu.Lanes.FloatLanes;

@@ -136,7 +136,8 @@ internal static class FloatCompare
             1 => Vector512.Equals(magnitude, Vector512.Create(Infinity)),
             2 => Vector512.LessThanOrEqual(magnitude, Vector512.Create(Infinity)),
             3 => Vector512.GreaterThan(magnitude, Vector512.Create(Infinity)),
-            4 => Vector512.LessThan(magnitude - Vector512.Create(LeastNormal), Vector512.Create(Infinity - LeastNormal)),
+            4 => Vector512.LessThan(
+                magnitude - Vector512.Create(LeastNormal), Vector512.Create(Infinity - LeastNormal)),
             // Zero wraps round to the greatest value; a subnormal is 1 .. LeastNormal - 1.
             _ => Vector512.LessThan(magnitude - U32.One, Vector512.Create(LeastNormal - 1)),
         };
@@ -154,7 +155,8 @@ internal static class FloatCompare
             1 => Vector512.Equals(magnitude, Vector512.Create(Infinity)),
             2 => Vector512.LessThanOrEqual(magnitude, Vector512.Create(Infinity)),
             3 => Vector512.GreaterThan(magnitude, Vector512.Create(Infinity)),
-            4 => Vector512.LessThan(magnitude - Vector512.Create(LeastNormal), Vector512.Create(Infinity - LeastNormal)),
+            4 => Vector512.LessThan(
+                magnitude - Vector512.Create(LeastNormal), Vector512.Create(Infinity - LeastNormal)),
             _ => Vector512.LessThan(magnitude - U64.One, Vector512.Create(LeastNormal - 1)),
         };
         return Bits(mask.AsDouble());

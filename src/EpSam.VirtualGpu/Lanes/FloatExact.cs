@@ -1,13 +1,13 @@
-// Exact scalar arithmetic with one rounding at the end, in any of PTX's four rounding modes and any of its floating-point
-// formats: a value is sign, 128-bit integer significand and power of two. It executes what vector units cannot: directed
-// rounding (add.rz.f32, fma.rm.f64 ...) and the rare conversions. Bits that fall off the 128 are kept as "something
-// was below" by setting the lowest bit; with at least 20 spare bits that never changes a rounding.
-// Results that are NaN are canonical: PTX does not preserve payloads (ISA, "Floating-Point Instructions").
+// Exact scalar arithmetic with one rounding at the end, in any of PTX's four rounding modes and any of its
+// floating-point formats: a value is sign, 128-bit integer significand and power of two. It executes what vector
+// units cannot: directed rounding (add.rz.f32, fma.rm.f64 ...) and the rare conversions. Bits that fall off the 128
+// are kept as "something was below" by setting the lowest bit; with at least 20 spare bits that never changes a
+// rounding. Results that are NaN are canonical: PTX does not preserve payloads (ISA, "Floating-Point Instructions").
 using System.Numerics;
 
 namespace EpSam.VirtualGpu.Lanes;
 
-/// <summary>The order of PTX's modifiers in the patterns: .rn .rz .rm .rp, and for integers .rni .rzi .rmi .rpi.</summary>
+/// <summary>In the order of the patterns: .rn .rz .rm .rp, and for integral results .rni .rzi .rmi .rpi.</summary>
 internal enum Rounding { Nearest, Zero, Down, Up }
 
 /// <summary>An IEEE binary interchange format by its significand and exponent fields.</summary>
@@ -140,7 +140,7 @@ internal readonly record struct FloatExact(bool Negative, UInt128 Significand, i
         return new(false, root << 1 | (exact ? 0u : 1u), a.Exponent / 2 - 1, FloatClass.Finite);
     }
 
-    /// <summary>The same value with a significand of exactly <paramref name="length"/> bits (it has at most that).</summary>
+    /// <summary>The same value with a significand of exactly <paramref name="length"/> bits; it has no more.</summary>
     FloatExact Aligned(int length)
     {
         int shift = length - Length(Significand);

@@ -1,5 +1,5 @@
-// Views of the lanes as numbers, and the lane-by-lane loops that rare instructions fall back on. The loops are not inlined:
-// such an instruction costs the emitted code a call, not a page of code.
+// Views of the lanes as numbers, and the lane-by-lane loops that rare instructions fall back on. The loops are not
+// inlined: such an instruction costs the emitted code a call, not a page of code.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;

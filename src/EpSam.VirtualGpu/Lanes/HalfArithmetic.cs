@@ -1,6 +1,6 @@
-// Arithmetic of f16, f16x2, bf16 and bf16x2: done in f32 and rounded once more. That is correctly rounded for add, sub and
-// mul, since 24 bits are at least 2 * 11 + 2; fma first rounds to odd in f32, which makes the second rounding exact.
-// In the patterns the types are in the order of HalfType; packed operands are two halves a lane.
+// Arithmetic of f16, f16x2, bf16 and bf16x2: done in f32 and rounded once more. That is correctly rounded for add,
+// sub and mul, since 24 bits are at least 2 * 11 + 2; fma first rounds to odd in f32, which makes the second rounding
+// exact. In the patterns the types are in the order of HalfType; packed operands are two halves a lane.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static EpSam.VirtualGpu.Lanes.FloatLanes;
@@ -127,7 +127,8 @@ internal static class HalfArithmetic
     {
         if (!brain)
         {
-            // Products of f16 are exact in f32, and so are the sum and its error (Knuth's TwoSum): all is far from f32's limits.
+            // Products of f16 are exact in f32, and so are the sum and its error (Knuth's TwoSum): all is far from
+            // f32's limits.
             Vector512<float> product = a * b, sum = product + c, part = sum - product;
             return Odd(sum, product - (sum - part) + (c - part));
         }
@@ -159,7 +160,8 @@ internal static class HalfArithmetic
         Vector512<float> isInexact = Vector512.GreaterThan(rest, Vector512<float>.Zero)
             | Vector512.LessThan(rest, Vector512<float>.Zero);
         Vector512<int> isEven = Vector512.Equals(bits & Vector512<int>.One, Vector512<int>.Zero);
-        Vector512<int> towardsRest = (bits ^ rest.AsInt32()) >> 31 | Vector512<int>.One;   // 1 when of one sign, else -1
+        // 1 when both have the same sign, else -1.
+        Vector512<int> towardsRest = (bits ^ rest.AsInt32()) >> 31 | Vector512<int>.One;
         return (bits + (towardsRest & isInexact.AsInt32() & isEven)).AsSingle();
     }
 

@@ -1,6 +1,6 @@
-// f16 and bf16 numbers in 32-bit lanes: conversion from and to f32 by bit operations on whole vectors.
-// A half is the low 16 bits of its lane; what is above is ignored on the way in and zero on the way out. NaN results are
-// the canonical 0x7fff.
+// f16 and bf16 numbers in 32-bit lanes: conversion from and to f32 by bit operations on whole vectors. A half is the
+// low 16 bits of its lane; what is above is ignored on the way in and zero on the way out. NaN results are the
+// canonical 0x7fff.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -24,8 +24,9 @@ internal static class HalfBits
         return (value | (a & Vector512.Create(0x8000u)) << 16).AsSingle();
     }
 
-    // Nearest even: adding and subtracting 2^13 times the number's own power of two leaves 11 significant bits, or, with
-    // that power held at 2^-14, a multiple of the least subnormal. Times 2^-112 the f32's bits are the half's, 13 higher.
+    // Nearest even: adding and subtracting 2^13 times the number's own power of two leaves 11 significant bits, or,
+    // with that power held at 2^-14, a multiple of the least subnormal. Times 2^-112 the f32's bits are the half's,
+    // 13 higher.
     [MethodImpl(Inline)]
     public static U32 ToF16(Vector512<float> x)
     {
@@ -61,14 +62,15 @@ internal static class HalfBits
     [MethodImpl(Inline)]
     public static U32 Narrow(Vector512<float> a, bool brain) => brain ? ToBF16(a) : ToF16(a);
 
-    /// <summary>Rounds in any mode: where nearest-even went beyond the value in the wrong direction, one step back.</summary>
+    /// <summary>Rounds in any mode: where nearest-even went past the value the wrong way, one step back.</summary>
     [MethodImpl(Inline)]
     public static U32 Narrow(Vector512<float> a, bool brain, Rounding rounding)
     {
         U32 half = Narrow(a, brain);
         if (rounding == Rounding.Nearest) return half;
         Vector512<float> back = Widen(half, brain);
-        // +1 or -1 on the bits enlarges or shrinks the magnitude; an infinity that is too large becomes the largest number.
+        // +1 or -1 on the bits enlarges or shrinks the magnitude; an infinity that is too large becomes the largest
+        // number.
         U32 outward = U32.One, inward = U32.AllBitsSet;
         U32 isNegative = Vector512.Equals(half & Vector512.Create(0x8000u), Vector512.Create(0x8000u));
         U32 magnitudeTooLarge = Vector512.GreaterThan(Vector512.Abs(back), Vector512.Abs(a)).AsUInt32();

@@ -1,8 +1,8 @@
-// The approximations of PTX: ex2 lg2 sin cos tanh rsqrt, div.approx, and the coarse f64 rcp and rsqrt. Each stays within
-// the error that the PTX ISA grants (stated at the method, asserted by the tests), handles the ISA's table of special
-// values, and is made of adds, multiplies, FMAs, divisions and square roots only, never of a CPU's own approximation
-// instruction: the same bits with and without AVX-512, on x86 and ARM. Subnormals count (.ftz is the builder's).
-// Polynomials are minimax (Remez) fits in relative error, made with 40 decimal digits and rounded to f32.
+// The approximations of PTX: ex2 lg2 sin cos tanh rsqrt, div.approx, and the coarse f64 rcp and rsqrt. Each stays
+// within the error that the PTX ISA grants (stated at the method, asserted by the tests), handles the ISA's table of
+// special values, and is made of adds, multiplies, FMAs, divisions and square roots only, never of a CPU's own
+// approximation instruction: the same bits with and without AVX-512, on x86 and ARM. Subnormals count (.ftz is the
+// builder's). Polynomials are minimax (Remez) fits in relative error, made with 40 decimal digits and rounded to f32.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static EpSam.VirtualGpu.Lanes.FloatLanes;
@@ -71,7 +71,7 @@ internal static unsafe class SpecialFunctions
     [Ptx("rsqrt.approx.f32"), MethodImpl(Inline)]
     public static U32 Rsqrt(U32 a) => (Vector512<float>.One / Vector512.Sqrt(F32(a))).AsUInt32();
 
-    /// <summary>a * (1 / b), 2 ulp for |b| in [2^-126, 2^126]. Above that 1 / b is subnormal and counts as zero.</summary>
+    /// <summary>a * (1 / b), 2 ulp for |b| in [2^-126, 2^126]; above that 1 / b is subnormal and counts as 0.</summary>
     [Ptx("div.approx.f32"), MethodImpl(Inline)]
     public static U32 DivApprox(U32 a, U32 b)
     {
@@ -99,7 +99,7 @@ internal static unsafe class SpecialFunctions
         return p / q;
     }
 
-    /// <summary>sin a (choice 0) and cos a, absolute error at most 2^-20.9 in [-pi, pi]; here up to 2^40 as well.</summary>
+    /// <summary>sin a (choice 0) and cos a, absolute error at most 2^-20.9 in [-pi, pi]; here up to 2^40.</summary>
     // a = k * pi/2 + r, reduced in f64; k mod 4 chooses between the polynomials of sin r and cos r, and the sign.
     [Ptx("<sin,cos>.approx.f32"), MethodImpl(Inline)]
     public static U32 SinCos(U32 a, int cos)
@@ -138,8 +138,8 @@ internal static unsafe class SpecialFunctions
     }
 
     /// <summary>
-    /// The coarse f64 reciprocal, a start for Newton's iteration: only the upper 32 bits of the operand count, only those of
-    /// the result are set. Exists with .ftz alone: subnormal operands and results are zero.
+    /// The coarse f64 reciprocal, a start for Newton's iteration: only the upper 32 bits of the operand count, only
+    /// those of the result are set. Exists with .ftz alone: subnormal operands and results are zero.
     /// </summary>
     [Ptx("rcp.approx.f64"), MethodImpl(Inline)]
     public static U64 RcpCoarse(U64 a) =>

@@ -1,5 +1,5 @@
-// Every cvt: all pairs of types, all rounding modes, with and without .sat, against exact values. Operands narrower than
-// their lane come with rubbish above, results narrower than 32 bits must be zero-extended.
+// Every cvt: all pairs of types, all rounding modes, with and without .sat, against exact values. Operands narrower
+// than their lane come with rubbish above, results narrower than 32 bits must be zero-extended.
 using System.Numerics;
 
 namespace EpSam.VirtualGpu.Tests.Lanes;
@@ -156,7 +156,8 @@ internal sealed class ConvertTests
             ulong sign = f.IsNegative(x) ? g.Sign : 0;
             return f.IsInfinite(x) ? sign | g.Infinity : g.Round(f.Value(x), mode, sign != 0);
         }
-        FloatLane.Check($"cvt.{Name(mode)}{relu}.{type}x2.f32", g, i => Expected(a[i]) << 16 | Expected(b[i]), true, a, b);
+        FloatLane.Check($"cvt.{Name(mode)}{relu}.{type}x2.f32", g,
+            i => Expected(a[i]) << 16 | Expected(b[i]), true, a, b);
         if (relu != "") FloatLane.Check($"cvt.{Name(mode)}{relu}.{type}.f32", g, i => Expected(a[i]), true, a);
     }
 
@@ -220,7 +221,7 @@ internal sealed class ConvertTests
         return up ? floor + 1 : floor;
     }
 
-    /// <summary>The ends of all integer types and their neighbours, small and random numbers, with rubbish above.</summary>
+    /// <summary>The ends of all integer types and their neighbours, random numbers, with rubbish above.</summary>
     static ulong[] Integers(string type)
     {
         var random = new Random(9);
@@ -249,7 +250,7 @@ internal sealed class ConvertTests
         return [.. numbers];
     }
 
-    /// <summary>Numbers with halves, the ends of the integer range and their neighbours, edges and random ones.</summary>
+    /// <summary>Halves and quarters, the ends of the integer range and their neighbours, edges, random.</summary>
     static ulong[] FloatsNearIntegers(Format f, string type)
     {
         List<ulong> bits = [.. f.Edges(), .. f.Random(new Random(12), 200)];
@@ -265,7 +266,7 @@ internal sealed class ConvertTests
         return [.. bits.Select(x => f.Width == 16 ? x & 0xffff | 0xabcd0000 : x & (f.Sign | f.Sign - 1))];
     }
 
-    /// <summary>Numbers of the wider format at and beside ties of the narrower one, also among its subnormals.</summary>
+    /// <summary>Numbers at and beside ties of the narrower format, also among its subnormals.</summary>
     static ulong[] Ties(Format wide, Format narrow, int count)
     {
         var random = new Random(13);

@@ -79,9 +79,11 @@ internal static class FloatOperands
     public static (ulong[] A, ulong[] B, ulong[] C) Triples(Format f, int random)
     {
         ulong[] edges = [.. f.Edges().Where((_, i) => i % 3 == 0)];
-        (ulong[] a, ulong[] bc) = FloatLane.Cross(edges, [.. Enumerable.Range(0, edges.Length * edges.Length).Select(i => (ulong)i)]);
-        ulong[] b = [.. bc.Select(i => edges[i / (ulong)edges.Length])], c = [.. bc.Select(i => edges[i % (ulong)edges.Length])];
-        ulong[] ra = f.Random(new Random(3), random), rb = f.Random(new Random(4), random), rc = f.Random(new Random(5), random);
+        (ulong[] pairA, ulong[] pairB) = FloatLane.Cross(edges, edges);
+        ulong[] a = [.. edges.SelectMany(_ => pairA)], b = [.. edges.SelectMany(_ => pairB)];
+        ulong[] c = [.. edges.SelectMany(x => Enumerable.Repeat(x, pairA.Length))];
+        ulong[] ra = f.Random(new Random(3), random), rb = f.Random(new Random(4), random);
+        ulong[] rc = f.Random(new Random(5), random);
         for (int i = 0; i < random; i += 2)
         {
             if (f.IsNaN(ra[i]) || f.IsNaN(rb[i]) || f.IsInfinite(ra[i]) || f.IsInfinite(rb[i])) continue;

@@ -58,17 +58,19 @@ internal static class FloatLane
     public static (ulong[] A, ulong[] B) Cross(ulong[] a, ulong[] b) =>
         ([.. a.SelectMany(x => Enumerable.Repeat(x, b.Length))], [.. a.SelectMany(_ => b)]);
 
-    /// <summary>Compares with a row-by-row expectation; NaN matches any NaN unless <paramref name="exactNaN"/>.</summary>
-    public static void Check(string key, Format result, Func<int, ulong> expected, bool exactNaN, params ulong[][] operands)
+    /// <summary>Compares row by row; a NaN expected is any NaN unless <paramref name="exactNaN"/>.</summary>
+    public static void Check(
+        string key, Format result, Func<int, ulong> expected, bool exactNaN, params ulong[][] operands)
     {
         ulong[] actual = Run(key, operands);
         var wrong = new List<string>();
         for (int i = 0; i < actual.Length && wrong.Count < 5; i++)
         {
             ulong e = expected(i);
-            if (actual[i] == e || !exactNaN && result.IsNaN(e) && result.IsNaN(actual[i]) && actual[i] <= (result.Sign << 1) - 1)
-                continue;
-            wrong.Add($"{key}({string.Join(", ", operands.Select(o => $"0x{o[i]:x}"))}) = 0x{actual[i]:x}, expected 0x{e:x}");
+            bool areNaN = result.IsNaN(e) && result.IsNaN(actual[i]) && actual[i] <= (result.Sign << 1) - 1;
+            if (actual[i] == e || !exactNaN && areNaN) continue;
+            string sources = string.Join(", ", operands.Select(o => $"0x{o[i]:x}"));
+            wrong.Add($"{key}({sources}) = 0x{actual[i]:x}, expected 0x{e:x}");
         }
         Assert.That(wrong, Is.Empty, string.Join("\n", wrong));
     }

@@ -65,7 +65,7 @@ internal sealed record Format(string Name, int Mantissa, int Exponent)
         return Round(x.Sign < 0, candidate => Exact.Compare(candidate, magnitude), mode);
     }
 
-    /// <summary>Rounds a magnitude known only by how numbers compare with it: the sign of candidate - magnitude.</summary>
+    /// <summary>Rounds a magnitude given by how numbers compare with it: the sign of candidate - magnitude.</summary>
     public ulong Round(bool negative, Func<Exact, int> compare, Mode mode)
     {
         ulong low = 0, high = Infinity + 1;     // value(low) <= magnitude < value(high)
@@ -177,7 +177,7 @@ internal static class FloatReference
         return f.Round(false, candidate => Exact.Compare(candidate * candidate, x), mode);
     }
 
-    /// <summary>min or max: -0 below +0; a NaN is ignored, or with propagate wins; optionally of magnitudes, sign by xor.</summary>
+    /// <summary>-0 is below +0; a NaN is ignored, or with propagate wins; xorSign compares magnitudes.</summary>
     public static ulong MinMax(Format f, ulong a, ulong b, bool max, bool propagate, bool xorSign)
     {
         ulong sign = (a ^ b) & f.Sign;
