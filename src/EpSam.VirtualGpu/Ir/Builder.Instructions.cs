@@ -77,9 +77,13 @@ internal sealed partial class Builder
         if (s.Operands.Length != count + 1)
             throw Error($"{s.Opcode} takes {count + 1} operands here, not {s.Operands.Length}");
         Src[] sources = new Src[count + (usesCarry ? 1 : 0)];
+        bool selects = s.Opcode == "slct";   // its .ftz is for c alone, which the type names
         for (int i = 0; i < count; i++)
-            sources[i] = Flushed(SourceFor(s.Operands[i + 1], parameters[i].ParameterType), type, flush, parameters[i].ParameterType);
+            sources[i] = Flushed(
+                SourceFor(s.Operands[i + 1], parameters[i].ParameterType), type, flush && (!selects || i == 2),
+                parameters[i].ParameterType);
         if (usesCarry) sources[count] = carry;
+        flush &= !selects;
 
         Reg? carryOut = null;
         if (setsCarry) Emit(key + ".carry", carryOut = Temp(RegClass.Pred), false, sources);
@@ -111,7 +115,7 @@ internal sealed partial class Builder
     /// <summary>A source with subnormal values replaced by zeros where the instruction says .ftz.</summary>
     Src Flushed(Src source, string type, bool flush, Type parameter)
     {
-        if (!flush || !IsFlushed(type) || parameter != typeof(U32)) return source;
+        if (!flush || !IsFlushed(type) || parameter != typeof(U32) && parameter != typeof(H32)) return source;
         Reg t = Temp(RegClass.W32);
         Emit("flush." + type, t, false, source);
         return t;
