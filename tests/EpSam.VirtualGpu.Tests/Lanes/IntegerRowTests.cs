@@ -324,7 +324,7 @@ public sealed class IntegerRowTests
 
     public sealed record Row(ulong[] Operands, ulong Expected);
 
-    static readonly Dictionary<string, List<Row>> rows = Parse();
+    internal static readonly Dictionary<string, List<Row>> rows = Parse();
 
     static Dictionary<string, List<Row>> Parse()
     {
