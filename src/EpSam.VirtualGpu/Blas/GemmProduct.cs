@@ -6,6 +6,8 @@
 // C is updated in place, once per chunk of k, if it has the type that is computed in; otherwise sums stay in the
 // thread's buffer until they are complete. A narrow C (few rows, many columns) is computed transposed.
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace EpSam.VirtualGpu.Blas;
 
@@ -143,11 +145,7 @@ internal sealed unsafe class GemmProduct<T> where T : unmanaged, IFloatingPointI
                 }
             }
         }
-        if (inPlace) return;
-        int columnEnd = Math.Min(columnCount, block.ColumnEnd * depth);
-        for (int j = block.Column * depth; j < columnEnd; j++)
-            for (int i = 0; i < rowCount; i++)
-                Finish(firstRow + i, firstColumn + j, sums[i + (j - block.Column * depth) * sumStride]);
+        if (!inPlace) FinishBlock(block, firstRow, rowCount, sums, sumStride);
     }
 
     /// <summary>One tile of C, column counted from firstColumn; a tile that sticks out goes by a temporary.</summary>
@@ -174,27 +172,43 @@ internal sealed unsafe class GemmProduct<T> where T : unmanaged, IFloatingPointI
         }
     }
 
-    /// <summary>c = sum + beta * c, in C's own type.</summary>
-    void Finish(int row, int column, T sum)
+    /// <summary>c = sum + beta * c in C's own type, for the block's complete sums.</summary>
+    void FinishBlock(Block block, int firstRow, int rowCount, T* sums, nint sumStride)
     {
-        byte* at = c + (row * cRow + column * cColumn) * Gemm.SizeOf(cType);
-        if (typeof(T) == typeof(double))
-        {
-            *(T*)at = beta == T.Zero ? sum : T.FusedMultiplyAdd(beta, *(T*)at, sum);
-            return;
-        }
-        float value = (float)(object)sum, factor = (float)(object)beta;
-        if (cType == GemmType.F32) Finish<GemmF32>(at, value, factor);
-        else if (cType == GemmType.BF16) Finish<GemmBf16>(at, value, factor);
-        else Finish<GemmF16>(at, value, factor);
+        int columnEnd = Math.Min(columnCount, block.ColumnEnd * depth);
+        for (int j = block.Column * depth; j < columnEnd; j++)
+            FinishColumn(firstRow, rowCount, firstColumn + j, sums + (j - block.Column * depth) * sumStride);
     }
 
-    static void Finish<E>(byte* at, float sum, float factor) where E : struct, IGemmElement =>
-        E.Store(at, factor == 0 ? sum : MathF.FusedMultiplyAdd(factor, E.Load(at), sum));
+    void FinishColumn(int row, int count, int column, T* sums)
+    {
+        byte* at = c + (row * cRow + column * cColumn) * Gemm.SizeOf(cType);
+        if (typeof(T) == typeof(double)) Finish((double*)at, (nint)cRow, count, (double*)sums, (double)(object)beta);
+        else if (cType == GemmType.F32) Finish<GemmF32>(at, (nint)cRow, count, (float*)sums, (float)(object)beta);
+        else if (cType == GemmType.BF16) Finish<GemmBf16>(at, (nint)cRow, count, (float*)sums, (float)(object)beta);
+        else Finish<GemmF16>(at, (nint)cRow, count, (float*)sums, (float)(object)beta);
+    }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    static void Finish<E>(byte* at, nint stride, int count, float* sums, float factor) where E : struct, IGemmElement
+    {
+        stride *= E.Size;
+        for (int i = 0; i < count; i++, at += stride)
+            E.Store(at, factor == 0 ? sums[i] : MathF.FusedMultiplyAdd(factor, E.Load(at), sums[i]));
+    }
+
+    static void Finish(double* at, nint stride, int count, double* sums, double factor)
+    {
+        for (int i = 0; i < count; i++, at += stride)
+            *at = factor == 0 ? sums[i] : Math.FusedMultiplyAdd(factor, *at, sums[i]);
+    }
+
+    /// <summary>c = beta * c.</summary>
     void ScaleC()
     {
-        for (int j = 0; j < columns; j++)
-            for (int i = 0; i < rows; i++) Finish(i, j, T.Zero);
+        (nint Address, long Bytes) zeros = GemmWorkers.Rent((long)rows * sizeof(T));
+        NativeMemory.Clear((void*)zeros.Address, (nuint)rows * (nuint)sizeof(T));
+        for (int j = 0; j < columns; j++) FinishColumn(0, rows, j, (T*)zeros.Address);
+        GemmWorkers.Return(zeros);
     }
 }

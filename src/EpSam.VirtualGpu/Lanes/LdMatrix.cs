@@ -47,34 +47,30 @@ internal static unsafe class LdMatrix
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Offsets(Warp* w, byte* f, int* o, int lanes, bool generic, uint* offsets)
     {
-        uint last = 0, bits = 0;   // the largest offset, and all of them or-ed for the alignment
+        int last = w->Block->SharedBytes - RowBytes;   // the largest offset that is inside
+        bool wrong = last < 0;
         if (o[0] >= 0 && o[2] == 0 && !generic)
         {
-            Vector256<uint> constant = Vector256.Create((uint)o[1]), or = default, max = default;
+            Vector256<uint> constant = Vector256.Create((uint)o[1]), bits = default;
             for (int lane = 0; lane < lanes; lane += 8)
             {
                 Vector256<uint> offset = Vector256.Load((uint*)(f + o[0]) + lane) + constant;
                 offset.Store(offsets + lane);
-                or |= offset;
-                max = Vector256.Max(max, offset);
+                bits |= Vector256.GreaterThan(offset, Vector256.Create((uint)last))
+                    | (offset & Vector256.Create(RowBytes - 1u));
             }
-            for (int i = 0; i < 8; i++)
-            {
-                last = Math.Max(last, max[i]);
-                bits |= or[i];
-            }
+            wrong |= bits != Vector256<uint>.Zero;
         }
         else
         {
             for (int lane = 0; lane < lanes; lane++)
             {
-                // What does not fit in 32 bits is out of bounds anyhow.
-                offsets[lane] = (uint)Math.Min(Offset(f, o, lane, generic), uint.MaxValue);
-                last = Math.Max(last, offsets[lane]);
-                bits |= offsets[lane];
+                ulong offset = Offset(f, o, lane, generic);
+                offsets[lane] = (uint)offset;
+                wrong |= offset > (ulong)last || offset % RowBytes != 0;
             }
         }
-        if (last + (long)RowBytes > w->Block->SharedBytes || bits % RowBytes != 0) Fail(w, f, o, lanes, generic);
+        if (wrong) Fail(w, f, o, lanes, generic);
     }
 
     /// <summary>Uninitialised reads, races and counters; a row counts as read by the lane that has its address.</summary>
@@ -115,23 +111,29 @@ internal static unsafe class LdMatrix
         for (int row = 0; row < 8; row++) Vector128.Load(shared + offsets[row]).Store(to + row * RowBytes);
     }
 
-    [SkipLocalsInit]
     static void Transposed(byte* shared, uint* offsets, byte* to)
     {
-        ushort* matrix = stackalloc ushort[64];
-        Rows(shared, offsets, (byte*)matrix);
         if (!Avx512BW.IsSupported)
         {
             for (int row = 0; row < 8; row++)
-                for (int column = 0; column < 8; column++) ((ushort*)to)[column * 8 + row] = matrix[row * 8 + column];
+                for (int column = 0; column < 8; column++)
+                    ((ushort*)to)[column * 8 + row] = ((ushort*)(shared + offsets[row]))[column];
             return;
         }
         // Element 8 * column + row of the result is element 8 * row + column of the 64 in both vectors.
         Vector512<ushort> index = Vector512.Create(
             (ushort)0, 8, 16, 24, 32, 40, 48, 56, 1, 9, 17, 25, 33, 41, 49, 57,
             2, 10, 18, 26, 34, 42, 50, 58, 3, 11, 19, 27, 35, 43, 51, 59);
-        Vector512<ushort> lower = Vector512.Load(matrix), upper = Vector512.Load(matrix + 32);
+        Vector512<ushort> lower = FourRows(shared, offsets), upper = FourRows(shared, offsets + 4);
         Avx512BW.PermuteVar32x16x2(lower, index, upper).Store((ushort*)to);
         Avx512BW.PermuteVar32x16x2(lower, index + Vector512.Create((ushort)4), upper).Store((ushort*)to + 32);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector512<ushort> FourRows(byte* shared, uint* offsets) => Vector512.Create(
+        Vector256.Create(Row(shared, offsets[0]), Row(shared, offsets[1])),
+        Vector256.Create(Row(shared, offsets[2]), Row(shared, offsets[3])));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector128<ushort> Row(byte* shared, uint offset) => Vector128.Load((ushort*)(shared + offset));
 }
