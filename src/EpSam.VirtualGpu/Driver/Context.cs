@@ -2,6 +2,7 @@
 // context, which lives from the first retain to the last release or a reset. A kernel fault is sticky: as on hardware
 // every later call in the context answers with the same code until it is reset. Which context is current is a matter
 // of the calling thread (cuCtx*).
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Checks;
@@ -32,6 +33,9 @@ internal sealed unsafe class Context
 
     /// <summary>One launch at a time: a launch uses all cores by itself.</summary>
     public Lock LaunchLock { get; } = new();
+
+    /// <summary>Page-locked host memory, bytes by start; freed with the context.</summary>
+    public ConcurrentDictionary<nint, nuint> HostBlocks { get; } = new();
 
     public Heap Heap => _heap ?? throw Destroyed();
 
@@ -74,6 +78,10 @@ internal sealed unsafe class Context
         foreach (nint handle in _owned) Handles.Remove(handle);
         _owned.Clear();
         _moduleVariables.Clear();
+        foreach (nint block in HostBlocks.Keys)
+        {
+            if (HostBlocks.TryRemove(block, out _)) NativeMemory.AlignedFree((void*)block);
+        }
         _heap?.Dispose();
         _heap = null;
         _fault = null;

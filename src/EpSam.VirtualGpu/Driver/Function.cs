@@ -28,11 +28,17 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         : Program.MaxThreads > 0 ? Math.Min(Program.MaxThreads, Limits.BlockThreads)
         : Limits.BlockThreads;
 
-    // Physical registers are the assembler's business. What a program can rely on: .maxnreg, or else as many as let
-    // the largest block it may have run, which is what ptxas keeps to.
-    int RegistersPerThread => Math.Clamp(
-        entry.MaxRegisters > 0 ? entry.MaxRegisters : Program.Registers, 1,
-        Math.Min(Limits.RegistersPerThread, Limits.Registers / RoundUp(MaxThreads, 32)));
+    // Physical registers are the assembler's business; this is an estimate from what is alive at once, cut to what the
+    // kernel allows (.maxnreg) or, as ptxas does, to what lets the declared block run (.maxntid, .reqntid).
+    int RegistersPerThread => Math.Clamp(Program.Registers, 1, Math.Min(Limits.RegistersPerThread,
+        entry.MaxRegisters > 0 ? entry.MaxRegisters
+        : DeclaresThreads ? Limits.Registers / RoundUp(MaxThreads, 32) / 8 * 8
+        : Limits.RegistersPerThread));
+
+    bool DeclaresThreads => Program.RequiredThreads is not null || Program.MaxThreads > 0;
+
+    // Registers are given out to warps, 256 at a time.
+    static long RegistersOf(int threads, int each) => (long)RoundUp(threads, 32) / 32 * RoundUp(each * 32, 256);
 
     static int Count(int[] dimensions) => dimensions.Aggregate(1, (a, b) => a * Math.Max(1, b));
 
@@ -97,7 +103,7 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         *blocks = f.ActiveBlocks(threads, (long)Math.Min(dynamicShared, int.MaxValue));
     });
 
-    // Four pools bound it: threads, block slots, shared memory, registers (given out to warps, 256 at a time).
+    // Four pools bound it: threads, block slots, shared memory, registers.
     int ActiveBlocks(int threads, long dynamicShared)
     {
         if (dynamicShared > _maxDynamicShared) return 0;
@@ -105,7 +111,7 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         long shared = Program.StaticSharedBytes + dynamicShared + Card.ReservedShared;
         long byThreads = Card.ThreadsPerMultiprocessor / (warps * 32);
         long byShared = shared == 0 ? int.MaxValue : Card.SharedPerMultiprocessor / shared;
-        long byRegisters = Limits.Registers / ((long)warps * RoundUp(RegistersPerThread * 32, 256));
+        long byRegisters = Limits.Registers / RegistersOf(threads, RegistersPerThread);
         return (int)Math.Min(Math.Min(byThreads, byShared), Math.Min(byRegisters, Card.BlocksPerMultiprocessor));
     }
 
@@ -160,10 +166,11 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
             throw new DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
                 $"{Program.Name}: {threads} threads a block; .maxntid allows {MaxThreads}");
         }
-        if (entry.MaxRegisters > 0 && (long)RoundUp(threads, 32) * RegistersPerThread > Limits.Registers)
+        if (RegistersOf(threads, RegistersPerThread) > Limits.Registers)
         {
             throw new DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
-                $"{Program.Name}: {threads} threads of {RegistersPerThread} registers (.maxnreg) exceed {Limits.Registers}");
+                $"{Program.Name}: {threads} threads of about {RegistersPerThread} registers exceed the {Limits.Registers} of a "
+                + "multiprocessor; .maxntid makes the assembler use fewer");
         }
     }
 

@@ -1,7 +1,6 @@
 // cuMem*: allocation, copies, fills. Device memory is ordinary memory at a constant distance from the device address
 // (AddressSpace), so a copy is a copy. A range that is not inside one live allocation is refused and described.
 // Copies are done on return, the asynchronous ones too: the source may be reused at once, which hardware does not allow.
-using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Checks;
@@ -11,7 +10,6 @@ namespace EpSam.VirtualGpu.Driver;
 
 internal static unsafe class Memory
 {
-    static readonly ConcurrentDictionary<nint, nuint> HostBlocks = new(); // page-locked memory by start
     static long s_allocations;
 
     // ---- allocation
@@ -51,18 +49,18 @@ internal static unsafe class Memory
     [UnmanagedCallersOnly]
     public static CUresult cuMemHostAlloc(void** pointer, nuint bytes, CUmemhostalloc_flags flags) => Guard.Run(() =>
     {
-        Context.Require();
+        Context context = Context.Require();
         Guard.NotNull(pointer);
         Guard.Require(bytes > 0, $"an allocation of 0 bytes");
         *pointer = NativeMemory.AlignedAlloc(bytes, 4096);
-        HostBlocks[(nint)(*pointer)] = bytes;
+        context.HostBlocks[(nint)(*pointer)] = bytes;
     });
 
     [UnmanagedCallersOnly]
     public static CUresult cuMemFreeHost(void* pointer) => Guard.Run(() =>
     {
-        Context.Require();
-        Guard.Require(HostBlocks.TryRemove((nint)pointer, out _), $"0x{(nint)pointer:x} is not page-locked host memory");
+        bool found = Context.Require().HostBlocks.TryRemove((nint)pointer, out _);
+        Guard.Require(found, $"0x{(nint)pointer:x} is not page-locked host memory of this context");
         NativeMemory.AlignedFree(pointer);
     });
 
@@ -74,16 +72,16 @@ internal static unsafe class Memory
             Guard.NotNull(value);
             if (context.Heap.TryFind(address.Value, out Allocation? a))
                 WriteAttribute(value, attribute, address.Value, context, a.Address, (nuint)a.Bytes, onDevice: true);
-            else if (TryFindHost(address.Value, out nint start, out nuint bytes))
+            else if (TryFindHost(context, address.Value, out nint start, out nuint bytes))
                 WriteAttribute(value, attribute, address.Value, context, (ulong)start, bytes, onDevice: false);
             else
                 throw new DriverError(CUresult.CUDA_ERROR_INVALID_VALUE,
                     $"{address} is neither device nor page-locked memory: {context.Heap.Describe(address.Value)}");
         });
 
-    static bool TryFindHost(ulong address, out nint start, out nuint bytes)
+    static bool TryFindHost(Context context, ulong address, out nint start, out nuint bytes)
     {
-        foreach ((nint block, nuint size) in HostBlocks)
+        foreach ((nint block, nuint size) in context.HostBlocks)
         {
             (start, bytes) = (block, size);
             if (address - (ulong)block < size) return true;

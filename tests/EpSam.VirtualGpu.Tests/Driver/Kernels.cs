@@ -89,11 +89,6 @@ internal static class Kernels
             ret;
         }
 
-        .visible .entry many_registers() .maxnreg 128
-        {
-            ret;
-        }
-
         .visible .entry trapped()
         {
             trap;

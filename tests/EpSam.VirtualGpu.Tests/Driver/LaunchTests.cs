@@ -110,14 +110,36 @@ public sealed unsafe class LaunchTests
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _gpu.Launch(exactly, (1, 1, 1), (64, 1, 1), 0), "(32,2,1)");
     }
 
+    // 100 values are alive over a branch: more than the 64 registers that 1024 threads can have each.
+    static string HungryKernel(string directive)
+    {
+        System.Text.StringBuilder ptx = new(Kernels.Header);
+        ptx.Append($".visible .entry hungry(.param .u64 p) {directive}\n{{\n.reg .b32 %r<101>;\n.reg .b64 %rd<2>;\n.reg .pred %q;\n");
+        ptx.Append("ld.param.u64 %rd1, [p];\n");
+        for (int i = 0; i < 100; i++) ptx.Append($"ld.global.u32 %r{i}, [%rd1+{4 * i}];\n");
+        ptx.Append("setp.eq.u32 %q, %r0, 77;\n@%q bra done;\n");
+        for (int i = 0; i < 100; i++) ptx.Append($"st.global.u32 [%rd1+{4 * i}], %r{99 - i};\n");
+        return ptx.Append("done:\nret;\n}\n").ToString();
+    }
+
     [Test]
     public void Launch_BeyondTheRegisters_IsOutOfResources()
     {
-        CUfunction many = Find("many_registers"); // 128 registers: 512 threads fill a multiprocessor
-        int registers = _gpu.Attribute(CU_FUNC_ATTRIBUTE_NUM_REGS, many);
-        Assert.That(registers, Is.LessThanOrEqualTo(128));
-        _cu.Check(_gpu.Launch(many, (1, 1, 1), (512, 1, 1), 0));
+        CUdeviceptr p = _gpu.Upload(new uint[100]);
+        CUfunction hungry = _gpu.Find(_gpu.Load(HungryKernel("")), "hungry");
+        Assert.That(_gpu.Attribute(CU_FUNC_ATTRIBUTE_NUM_REGS, hungry), Is.InRange(100, 128));
+        _gpu.Fails(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, _gpu.Launch(hungry, (1, 1, 1), (1024, 1, 1), 0, p.Value), "registers");
+        _gpu.Fails(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, _gpu.Launch(hungry, (1, 1, 1), (1024, 1, 1), 0, p.Value), "65536");
+        _gpu.AssertUsable();
+        _cu.Check(_gpu.Launch(hungry, (1, 1, 1), (1, 1, 1), 0, p.Value));
     }
+
+    [TestCase(".maxntid 1024, 1, 1", 64)]
+    [TestCase(".maxntid 768, 1, 1", 80)] // 65536 / 768 = 85, rounded down to a multiple of 8
+    [TestCase(".maxnreg 72", 72)]
+    public void Directives_BoundTheRegisters(string directive, int registers) => Assert.That(
+        _gpu.Attribute(CU_FUNC_ATTRIBUTE_NUM_REGS, _gpu.Find(_gpu.Load(HungryKernel(directive)), "hungry")),
+        Is.EqualTo(registers));
 
     [Test]
     public void DynamicShared_Above48KiB_NeedsOptIn()

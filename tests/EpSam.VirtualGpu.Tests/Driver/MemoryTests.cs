@@ -165,6 +165,15 @@ public sealed unsafe class MemoryTests
     }
 
     [Test]
+    public void PinnedMemory_EndsWithTheContext()
+    {
+        void* host;
+        _cu.Check(_cu.cuMemHostAlloc(&host, 64, default));
+        _gpu.Reset();
+        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuMemFreeHost(host), "not page-locked");
+    }
+
+    [Test]
     public void PointerAttributes_DescribeTheAllocation()
     {
         CUdeviceptr p = _gpu.Allocate(1000), start;
