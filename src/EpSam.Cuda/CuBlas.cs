@@ -101,8 +101,8 @@ public unsafe struct CuBlas
     public delegate* unmanaged<cublasStatus_t, byte*> cublasGetStatusString;
 
     /// <summary>
-    /// C = alpha op(A) op(B) + beta C: (handle, op A, op B, m, n, k, alpha, A, type, lda, B, type, ldb, beta, C, type, ldc,
-    /// compute type, algorithm). C may not overlap A or B.
+    /// C = alpha op(A) op(B) + beta C: (handle, op A, op B, m, n, k, alpha, A, type, lda, B, type, ldb, beta, C, type,
+    /// ldc, compute type, algorithm). C may not overlap A or B.
     /// </summary>
     public delegate* unmanaged<
         cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,
@@ -110,8 +110,8 @@ public unsafe struct CuBlas
         void*, void*, cudaDataType_t, int, cublasComputeType_t, cublasGemmAlgo_t, cublasStatus_t> cublasGemmEx;
 
     /// <summary>
-    /// The same for a batch of matrices at fixed distances: after each leading dimension comes the distance in elements,
-    /// after the last one the number of products.
+    /// The same for a batch of matrices at fixed distances: after each leading dimension comes the distance in
+    /// elements, after the last one the number of products.
     /// </summary>
     public delegate* unmanaged<
         cublasHandle_t, cublasOperation_t, cublasOperation_t, int, int, int,

@@ -148,7 +148,10 @@ public unsafe struct CuDriver
     public delegate* unmanaged<int*, CUfunction_attribute, CUfunction, CUresult> cuFuncGetAttribute;
     /// <summary>(function, attribute, value): only the last two attributes can be set.</summary>
     public delegate* unmanaged<CUfunction, CUfunction_attribute, int, CUresult> cuFuncSetAttribute;
-    /// <summary>(function, grid x y z, block x y z, dynamic shared bytes, stream, pointers to the parameters, extra).</summary>
+    /// <summary>
+    /// (function, grid x y z, block x y z, dynamic shared bytes, stream, pointers to the parameters, extra): either one
+    /// pointer a parameter, or all parameters in one buffer by way of extra (CuConstants.CU_LAUNCH_PARAM_…).
+    /// </summary>
     public delegate* unmanaged<CUfunction, uint, uint, uint, uint, uint, uint, uint, CUstream, void**, void**, CUresult>
         cuLaunchKernel;
     /// <summary>(out blocks, function, threads of a block, dynamic shared bytes).</summary>

@@ -33,7 +33,8 @@ internal sealed unsafe class CuEntry
         CuEntry entry = new(device);
         lock (Kept) Kept.Add(entry);
         table.cuInit = (delegate* unmanaged<uint, CUresult>)Marshal.GetFunctionPointerForDelegate(entry._init);
-        table.cuDeviceGetCount = (delegate* unmanaged<int*, CUresult>)Marshal.GetFunctionPointerForDelegate(entry._count);
+        table.cuDeviceGetCount =
+            (delegate* unmanaged<int*, CUresult>)Marshal.GetFunctionPointerForDelegate(entry._count);
         table.cuDeviceGet =
             (delegate* unmanaged<CUdevice*, int, CUresult>)Marshal.GetFunctionPointerForDelegate(entry._get);
     }

@@ -78,7 +78,8 @@ public sealed class CuDriverTooOldException(int found, int required, string advi
 
 /// <summary>The driver is there, and finds no GPU.</summary>
 public sealed class CuNoDeviceException(CUresult result, string advice)
-    : CuUnavailableException($"The NVIDIA driver finds no GPU ({result}: {CuErrors.Text(result) ?? "no text"}).", advice)
+    : CuUnavailableException($"The NVIDIA driver finds no GPU ({result}: {CuErrors.Text(result) ?? "no text"}).",
+        advice)
 {
     /// <summary>What cuInit answered; CUDA_SUCCESS when it worked but the device count is zero.</summary>
     public CUresult Result { get; } = result;
@@ -123,8 +124,8 @@ internal static unsafe class CuText
     public static string? Read(byte* text) => Marshal.PtrToStringUTF8((nint)text);
 
     /// <summary>
-    /// A pointer to the text that stays valid until the process ends: cuGetErrorString's contract has no way to free it.
-    /// The same text gives the same pointer.
+    /// A pointer to the text that stays valid until the process ends: cuGetErrorString's contract has no way to free
+    /// it. The same text gives the same pointer.
     /// </summary>
     public static byte* Pointer(string text) => (byte*)Pointers.GetOrAdd(text, Marshal.StringToCoTaskMemUTF8);
 }

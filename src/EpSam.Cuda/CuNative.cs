@@ -95,7 +95,8 @@ public static unsafe class CuNative
         T table = default;
         Span<nint> slots = new(&table, sizeof(T) / sizeof(nint));
         string[] names = Names<T>();
-        if (names.Length != slots.Length) throw new InvalidOperationException($"{typeof(T)} is not a table of pointers");
+        if (names.Length != slots.Length)
+            throw new InvalidOperationException($"{typeof(T)} is not a table of pointers");
         for (int i = 0; i < slots.Length; i++) slots[i] = resolve(names[i]);
         return table;
     }

@@ -1,8 +1,8 @@
-// The null provider: takes every call, moves no byte, and counts. Allocations are fake addresses, so running the model's
-// code on it once tells how much memory it needs and what it launches: the memory planner and the FLOP counter. It still
-// refuses what a careful caller must not do: free twice, launch a kernel that the module lacks, exceed the capacity.
-// Copies to the host give zeros, except from module variables, whose initial values are read from the PTX text (tile
-// sizes are exported that way). The entries themselves are in CuNullDriver.cs.
+// The null provider: takes every call, moves no byte, and counts. Allocations are fake addresses, so running the
+// model's code on it once tells how much memory it needs and what it launches: the memory planner and the FLOP counter.
+// It still refuses what a careful caller must not do: free twice, launch a kernel that the module lacks, exceed the
+// capacity. Copies to the host give zeros, except from module variables, whose initial values are read from the PTX
+// text (tile sizes are exported that way). The entries themselves are in CuNullDriver.cs.
 using System.Collections.Concurrent;
 
 namespace EpSam.Cuda;

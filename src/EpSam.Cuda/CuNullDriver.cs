@@ -66,10 +66,14 @@ internal static unsafe class CuNullDriver
         return handle;
     }
 
-    static CUresult Remove<T>(nint handle) => Objects.TryGetValue(handle, out object? o) && o is T
-        && Objects.TryRemove(handle, out _) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    static T? Find<T>(nint handle) where T : class => Objects.GetValueOrDefault(handle) as T;
 
-    static bool IsStream(CUstream stream) => stream.Value is >= 0 and <= 2 || Objects.ContainsKey(stream.Value);
+    static CUresult Remove<T>(nint handle) where T : class =>
+        Find<T>(handle) is not null && Objects.TryRemove(handle, out _) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+
+    static bool IsStream(CUstream stream) => stream.Value is >= 0 and <= 2 || Find<Stream>(stream.Value) is not null;
+
+    static bool IsEvent(CUevent e) => Find<Event>(e.Value) is not null;
 
     // ---- errors, devices
 
@@ -221,7 +225,7 @@ internal static unsafe class CuNullDriver
     [UnmanagedCallersOnly]
     static CUresult ModuleGetFunction(CUfunction* function, CUmodule module, byte* name)
     {
-        if (!Objects.TryGetValue(module.Value, out object? o) || o is not CuNullModule m) return CUDA_ERROR_INVALID_HANDLE;
+        if (Find<CuNullModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
         if (function == null || name == null) return CUDA_ERROR_INVALID_VALUE;
         string text = CuText.Read(name)!;
         return m.HasEntry(text)
@@ -232,7 +236,7 @@ internal static unsafe class CuNullDriver
     [UnmanagedCallersOnly]
     static CUresult ModuleGetGlobal(CUdeviceptr* address, nuint* bytes, CUmodule module, byte* name)
     {
-        if (!Objects.TryGetValue(module.Value, out object? o) || o is not CuNullModule m) return CUDA_ERROR_INVALID_HANDLE;
+        if (Find<CuNullModule>(module.Value) is not { } m) return CUDA_ERROR_INVALID_HANDLE;
         if (name == null) return CUDA_ERROR_INVALID_VALUE;
         if (m.Variable(CuText.Read(name)!) is not { } variable) return CUDA_ERROR_NOT_FOUND;
         ModuleData[variable.Address] = variable.Value;
@@ -367,7 +371,7 @@ internal static unsafe class CuNullDriver
 
     [UnmanagedCallersOnly]
     static CUresult StreamWaitEvent(CUstream stream, CUevent e, uint flags) =>
-        IsStream(stream) && Objects.ContainsKey(e.Value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        IsStream(stream) && IsEvent(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 
     [UnmanagedCallersOnly]
     static CUresult StreamDone(CUstream stream) => IsStream(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
@@ -381,17 +385,17 @@ internal static unsafe class CuNullDriver
 
     [UnmanagedCallersOnly]
     static CUresult EventRecord(CUevent e, CUstream stream) =>
-        IsStream(stream) && Objects.ContainsKey(e.Value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        IsStream(stream) && IsEvent(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 
     [UnmanagedCallersOnly]
-    static CUresult EventDone(CUevent e) => Objects.ContainsKey(e.Value) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+    static CUresult EventDone(CUevent e) => IsEvent(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 
     [UnmanagedCallersOnly]
     static CUresult EventDestroy(CUevent e) => Remove<Event>(e.Value);
 
     [UnmanagedCallersOnly]
     static CUresult EventElapsedTime(float* milliseconds, CUevent start, CUevent end) =>
-        Objects.ContainsKey(start.Value) && Objects.ContainsKey(end.Value)
+        IsEvent(start) && IsEvent(end)
             ? Set(milliseconds, 0f)
             : CUDA_ERROR_INVALID_HANDLE;
 
@@ -400,13 +404,13 @@ internal static unsafe class CuNullDriver
     [UnmanagedCallersOnly]
     static CUresult FuncGetAttribute(int* value, CUfunction_attribute attribute, CUfunction function)
     {
-        if (!Objects.TryGetValue(function.Value, out object? o) || o is not Function) return CUDA_ERROR_INVALID_HANDLE;
+        if (Find<Function>(function.Value) is null) return CUDA_ERROR_INVALID_HANDLE;
         return Set(value, attribute == CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK ? 1024 : 0);
     }
 
     [UnmanagedCallersOnly]
     static CUresult FuncSetAttribute(CUfunction function, CUfunction_attribute attribute, int value) =>
-        Objects.TryGetValue(function.Value, out object? o) && o is Function ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+        Find<Function>(function.Value) is null ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
 
     [UnmanagedCallersOnly]
     static CUresult LaunchKernel(
@@ -414,8 +418,7 @@ internal static unsafe class CuNullDriver
         void** parameters, void** extra)
     {
         if (Current is not { } gpu) return CUDA_ERROR_INVALID_CONTEXT;
-        if (!Objects.TryGetValue(function.Value, out object? o) || o is not Function f || !IsStream(stream))
-            return CUDA_ERROR_INVALID_HANDLE;
+        if (Find<Function>(function.Value) is not { } f || !IsStream(stream)) return CUDA_ERROR_INVALID_HANDLE;
         ulong blocks = (ulong)gx * gy * gz, threads = (ulong)bx * by * bz;
         if (blocks == 0 || threads is 0 or > 1024 || gx > int.MaxValue || gy > 65535 || gz > 65535
             || shared > gpu.Options.MaxSharedBytes)

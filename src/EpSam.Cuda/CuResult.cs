@@ -133,7 +133,8 @@ internal static class CuErrors
 {
     static readonly FrozenDictionary<CUresult, string> Texts = typeof(CUresult)
         .GetFields(BindingFlags.Public | BindingFlags.Static)
-        .ToFrozenDictionary(f => (CUresult)f.GetRawConstantValue()!, f => f.GetCustomAttribute<CuTextAttribute>()!.Text);
+        .ToFrozenDictionary(
+            f => (CUresult)f.GetRawConstantValue()!, f => f.GetCustomAttribute<CuTextAttribute>()!.Text);
 
     /// <summary>The driver's words for a code, or null for a code this version of cuda.h does not know.</summary>
     public static string? Text(CUresult code) => Texts.GetValueOrDefault(code);

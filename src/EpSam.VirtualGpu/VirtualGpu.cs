@@ -74,7 +74,7 @@ public sealed class VirtualGpu
 
     // ---- counters
 
-    /// <summary>Counts of the last launch; null before the first. Zero but for the launch itself without Counters.</summary>
+    /// <summary>Counts of the last launch; null before the first; all zero without Counters.</summary>
     public KernelCounters? LastLaunch
     {
         get

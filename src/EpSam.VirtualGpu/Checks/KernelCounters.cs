@@ -1,6 +1,6 @@
-// Counts of one kernel, and the time they would take on a card at the least. The time is a roofline: the slowest of five
-// units that work side by side, each at its peak. It says which unit bounds a kernel and how two versions compare; it is
-// no measurement and never quoted as one. Caches are not modelled: every sector counts as memory traffic.
+// Counts of one kernel, and the time they would take on a card at the least. The time is a roofline: the slowest of
+// five units that work side by side, each at its peak. It says which unit bounds a kernel and how two versions compare;
+// it is no measurement and never quoted as one. Caches are not modelled: every sector counts as memory traffic.
 using EpSam.VirtualGpu.Driver;
 
 namespace EpSam.VirtualGpu.Checks;

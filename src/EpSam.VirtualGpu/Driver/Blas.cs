@@ -43,7 +43,8 @@ internal sealed unsafe class BlasHandle(Context context)
             if (bytes == 0) return;
             Require((nuint)workspace % 256 == 0, $"the workspace 0x{(nint)workspace:x} is not aligned to 256 bytes");
             Require(blas.Context.Heap.Contains((ulong)workspace, (long)bytes),
-                $"the workspace of {bytes} bytes is not inside one allocation: {blas.Context.Heap.Describe((ulong)workspace)}");
+                $"the workspace of {bytes} bytes is not inside one allocation: "
+                + blas.Context.Heap.Describe((ulong)workspace));
         });
 
     [UnmanagedCallersOnly]
@@ -78,7 +79,8 @@ internal sealed unsafe class BlasHandle(Context context)
         void* b, cudaDataType_t bType, int ldb, long strideB,
         void* beta, void* c, cudaDataType_t cType, int ldc, long strideC, int batch,
         cublasComputeType_t compute, cublasGemmAlgo_t algorithm) =>
-        Guard.RunBlas(() => Get(handle).Run("cublasGemmStridedBatchedEx", new Shape(transA, transB, m, n, k, batch, compute),
+        Guard.RunBlas(() => Get(handle).Run(
+            "cublasGemmStridedBatchedEx", new Shape(transA, transB, m, n, k, batch, compute),
             new Matrix("A", a, aType, lda, strideA), new Matrix("B", b, bType, ldb, strideB),
             new Matrix("C", c, cType, ldc, strideC), alpha, beta));
 
@@ -129,8 +131,9 @@ internal sealed unsafe class BlasHandle(Context context)
                 Touch(call, s, b, s.TransposesB ? s.N : s.K, s.TransposesB ? s.K : s.N, reads: true, writes: false);
             }
             Touch(call, s, c, s.M, s.N, reads: betaValue != 0, writes: true);
-            Gemm.StridedBatched(s.TransposesA, s.TransposesB, s.M, s.N, s.K, alphaValue, a.Host, a.Element, a.Ld, a.Stride,
-                b.Host, b.Element, b.Ld, b.Stride, betaValue, c.Host, c.Element, c.Ld, c.Stride, s.Batch);
+            Gemm.StridedBatched(s.TransposesA, s.TransposesB, s.M, s.N, s.K,
+                alphaValue, a.Host, a.Element, a.Ld, a.Stride, b.Host, b.Element, b.Ld, b.Stride,
+                betaValue, c.Host, c.Element, c.Ld, c.Stride, s.Batch);
             Count(call, s);
         }
     }
@@ -195,7 +198,7 @@ internal sealed unsafe class BlasHandle(Context context)
                 if (unwritten >= 0)
                 {
                     throw Fault(CUresult.CUDA_ERROR_LAUNCH_FAILED,
-                        $"is read at row {unwritten / matrix.Size}, column {j} (product {i}), which nothing has written: "
+                        $"is read at row {unwritten / matrix.Size}, column {j} (product {i}), never written: "
                         + Context.Heap.Describe(top + (ulong)unwritten));
                 }
                 if (writes) Context.Heap.MarkInitialised(top, (long)rows * matrix.Size);

@@ -87,7 +87,7 @@ public sealed record Card
     };
 }
 
-/// <summary>Limits that all these cards share (CUDA C++ Programming Guide, table of technical specifications).</summary>
+/// <summary>Limits that all these cards share (CUDA C++ Programming Guide, technical specifications).</summary>
 internal static class Limits
 {
     public const int BlockThreads = 1024, BlockX = 1024, BlockY = 1024, BlockZ = 64;
@@ -150,8 +150,8 @@ public static class Cards
             $"There is no virtual card '{key}'; known are {string.Join(", ", All.Select(c => c.Key))}.", nameof(key));
     }
 
-    static Card Ampere(
-        string key, string name, long memory, int count, int l2, int clock, int memoryClock, int bus, double tensor) => new()
+    static Card Ampere(string key, string name, long memory, int count, int l2, int clock, int memoryClock, int bus,
+        double tensor) => new()
     {
         Key = key, Name = name, ComputeCapability = 86, MemoryBytes = memory, Multiprocessors = count,
         ThreadsPerMultiprocessor = 1536, BlocksPerMultiprocessor = 16, SharedPerMultiprocessor = 100 * KiB,
@@ -171,7 +171,7 @@ public static class Cards
     {
         Key = key, Name = name, ComputeCapability = 90, MemoryBytes = memory, Multiprocessors = 132,
         ThreadsPerMultiprocessor = 2048, BlocksPerMultiprocessor = 32, SharedPerMultiprocessor = 228 * KiB,
-        SharedPerBlockOptIn = 227 * KiB, L2Bytes = l2, ClockKHz = 1_980_000, MemoryClockKHz = memoryClock, BusBits = bus,
-        DoubleRatio = 2, TensorTflops = 989,
+        SharedPerBlockOptIn = 227 * KiB, L2Bytes = l2, ClockKHz = 1_980_000, MemoryClockKHz = memoryClock,
+        BusBits = bus, DoubleRatio = 2, TensorTflops = 989,
     };
 }

@@ -57,7 +57,8 @@ internal sealed unsafe class Context
         lock (_lock)
         {
             if (_retained == 0)
-                throw new DriverError(CUDA_ERROR_INVALID_CONTEXT, "the primary context is released more often than retained");
+                throw new DriverError(CUDA_ERROR_INVALID_CONTEXT,
+                    "the primary context is released more often than retained");
             if (--_retained == 0) Destroy();
         }
     }

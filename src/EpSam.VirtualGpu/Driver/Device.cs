@@ -25,7 +25,8 @@ internal static unsafe class Device
 
     static VirtualGpu Get(CUdevice device) => Devices.TryGetValue(device.Value, out VirtualGpu? gpu)
         ? gpu
-        : throw new DriverError(CUresult.CUDA_ERROR_INVALID_DEVICE, $"{device.Value} is no device of the virtual driver");
+        : throw new DriverError(CUresult.CUDA_ERROR_INVALID_DEVICE,
+            $"{device.Value} is no device of the virtual driver");
 
     [UnmanagedCallersOnly]
     public static CUresult cuDriverGetVersion(int* version) => Guard.Run(() =>
@@ -83,7 +84,8 @@ internal static unsafe class Device
     });
 
     [UnmanagedCallersOnly]
-    public static CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) => Guard.Run(() => Get(device).Primary.Release());
+    public static CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) =>
+        Guard.Run(() => Get(device).Primary.Release());
 
     [UnmanagedCallersOnly]
     public static CUresult cuDevicePrimaryCtxReset_v2(CUdevice device) => Guard.Run(() => Get(device).Primary.Reset());

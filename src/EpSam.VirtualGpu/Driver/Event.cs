@@ -55,7 +55,8 @@ internal sealed unsafe class Event(Context context, bool timing)
         if (from._ticks == 0 || to._ticks == 0)
             throw new DriverError(CUresult.CUDA_ERROR_INVALID_HANDLE, "an event that was never recorded has no time");
         if (!from.HasTiming || !to.HasTiming)
-            throw new DriverError(CUresult.CUDA_ERROR_INVALID_HANDLE, "an event made with CU_EVENT_DISABLE_TIMING has no time");
+            throw new DriverError(CUresult.CUDA_ERROR_INVALID_HANDLE,
+                "an event made with CU_EVENT_DISABLE_TIMING has no time");
         *milliseconds = (float)((to._ticks - from._ticks) * 1000.0 / Stopwatch.Frequency);
     });
 

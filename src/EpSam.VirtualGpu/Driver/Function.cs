@@ -80,7 +80,7 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
                 case CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES:
                     int most = f.Card.SharedPerBlockOptIn - f.Program.StaticSharedBytes;
                     Guard.Require(value >= 0 && value <= most,
-                        $"{value} bytes of dynamic shared memory: {f.Program.Name} can have at most {most} on {f.Card.Name}");
+                        $"{value} bytes of dynamic shared memory: {f.Program.Name} can have {most} on {f.Card.Name}");
                     f._maxDynamicShared = value;
                     break;
                 case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
@@ -88,7 +88,8 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
                     f._carveout = value;
                     break;
                 default:
-                    throw new DriverError(CUDA_ERROR_INVALID_VALUE, $"function attribute {(int)attribute} cannot be set");
+                    throw new DriverError(CUDA_ERROR_INVALID_VALUE,
+                        $"function attribute {(int)attribute} cannot be set");
             }
         });
 
@@ -99,7 +100,8 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         Context.Require();
         Function f = Handles.Get<Function>(function.Value);
         Guard.NotNull(blocks);
-        Guard.Require(threads > 0 && threads <= f.MaxThreads, $"{threads} threads a block; {f.MaxThreads} is the limit");
+        Guard.Require(threads > 0 && threads <= f.MaxThreads,
+            $"{threads} threads a block; {f.MaxThreads} is the limit");
         *blocks = f.ActiveBlocks(threads, (long)Math.Min(dynamicShared, int.MaxValue));
     });
 
@@ -148,8 +150,9 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         CheckDeclaredShape(bx, by, bz, (int)threads);
         Guard.Require(dynamicShared <= (uint)_maxDynamicShared,
             $"{name}: too much shared memory: {dynamicShared} bytes dynamic, {Program.StaticSharedBytes} static; "
-            + $"{_maxDynamicShared} dynamic are allowed, up to {Card.SharedPerBlockOptIn - Program.StaticSharedBytes} on "
-            + $"{Card.Name} after cuFuncSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)");
+            + $"{_maxDynamicShared} dynamic are allowed, on {Card.Name} up to "
+            + $"{Card.SharedPerBlockOptIn - Program.StaticSharedBytes} after "
+            + $"cuFuncSetAttribute(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES)");
     }
 
     // What the kernel says of its own blocks: it was compiled for no more.
@@ -157,7 +160,8 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
     {
         if (Program.RequiredThreads is { } required)
         {
-            int x = required[0], y = Math.Max(1, required.ElementAtOrDefault(1)), z = Math.Max(1, required.ElementAtOrDefault(2));
+            int x = required[0], y = Math.Max(1, required.ElementAtOrDefault(1)),
+                z = Math.Max(1, required.ElementAtOrDefault(2));
             Guard.Require(bx == x && by == y && bz == z,
                 $"{Program.Name}: block ({bx},{by},{bz}) is not the ({x},{y},{z}) that .reqntid requires");
         }
@@ -169,8 +173,8 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         if (RegistersOf(threads, RegistersPerThread) > Limits.Registers)
         {
             throw new DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
-                $"{Program.Name}: {threads} threads of about {RegistersPerThread} registers exceed the {Limits.Registers} of a "
-                + "multiprocessor; .maxntid makes the assembler use fewer");
+                $"{Program.Name}: {threads} threads of about {RegistersPerThread} registers exceed the {Limits.Registers} "
+                + "of a multiprocessor; .maxntid makes the assembler use fewer");
         }
     }
 

@@ -122,7 +122,8 @@ internal static unsafe class Guard
     }
 
     /// <summary>Throws CUDA_ERROR_INVALID_VALUE unless the condition holds.</summary>
-    public static void Require(bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] ref Unless message)
+    public static void Require(bool condition,
+        [InterpolatedStringHandlerArgument(nameof(condition))] ref Unless message)
     {
         if (!condition) throw new DriverError(CUresult.CUDA_ERROR_INVALID_VALUE, message.ToString());
     }

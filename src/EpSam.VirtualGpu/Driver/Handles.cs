@@ -18,9 +18,11 @@ internal static class Handles
         return handle;
     }
 
-    /// <summary>The object of a handle; otherwise the given code, which is CUDA_ERROR_INVALID_HANDLE for most.</summary>
+    /// <summary>The object of a handle; throws the given code when it has none, or one of another kind.</summary>
     public static T Get<T>(nint handle, CUresult code = CUresult.CUDA_ERROR_INVALID_HANDLE) where T : class =>
-        Objects.TryGetValue(handle, out object? value) && value is T typed ? typed : throw Wrong<T>(handle, value, code);
+        Objects.TryGetValue(handle, out object? value) && value is T typed
+            ? typed
+            : throw Wrong<T>(handle, value, code);
 
     public static void Remove(nint handle) => Objects.TryRemove(handle, out _);
 

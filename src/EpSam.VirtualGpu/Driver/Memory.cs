@@ -1,6 +1,7 @@
 // cuMem*: allocation, copies, fills. Device memory is ordinary memory at a constant distance from the device address
 // (AddressSpace), so a copy is a copy. A range that is not inside one live allocation is refused and described.
-// Copies are done on return, the asynchronous ones too: the source may be reused at once, which hardware does not allow.
+// Copies are done on return, the asynchronous ones too: the source may be reused at once, which hardware does not
+// allow.
 using System.Runtime.InteropServices;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Checks;
@@ -90,8 +91,8 @@ internal static unsafe class Memory
         return false;
     }
 
-    static void WriteAttribute(
-        void* value, CUpointer_attribute attribute, ulong address, Context context, ulong start, nuint bytes, bool onDevice)
+    static void WriteAttribute(void* value, CUpointer_attribute attribute, ulong address, Context context,
+        ulong start, nuint bytes, bool onDevice)
     {
         switch (attribute)
         {

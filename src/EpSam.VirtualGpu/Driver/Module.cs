@@ -99,14 +99,14 @@ internal sealed unsafe partial class Module
             (ulong address, long bytes) = _variables[variable.Name];
             byte* at = AddressSpace.ToHost(address);
             NativeMemory.Clear(at, (nuint)bytes); // without an initial value it is zero
-            variable.Initial?.AsSpan(0, (int)Math.Min(bytes, variable.Initial.Length)).CopyTo(new Span<byte>(at, (int)bytes));
+            variable.Initial?.CopyTo(new Span<byte>(at, variable.Initial.Length)); // as long as the variable
             foreach (PtxRelocation r in variable.Relocations)
             {
                 if (!_variables.TryGetValue(r.Symbol, out (ulong Address, long Bytes) target))
                 {
                     throw new PtxException(
-                        $"the initial value of {variable.Name} is the address of {r.Symbol}, which is no .global or .const"
-                        + " variable", variable.Position);
+                        $"the initial value of {variable.Name} is the address of {r.Symbol}, which is no variable in "
+                        + ".global or .const", variable.Position);
                 }
                 *(ulong*)(at + r.Offset) = target.Address + (ulong)r.Addend;
             }

@@ -83,7 +83,8 @@ public sealed unsafe class NullTests
     {
         CuException error = Assert.Throws<CuException>(() => Allocate((1 << 20) + 1))!;
         Assert.That(error.Result, Is.EqualTo(CUDA_ERROR_OUT_OF_MEMORY));
-        Assert.That(error.Message, Does.StartWith("cuMemAlloc_v2(bytes 1048577): CUDA_ERROR_OUT_OF_MEMORY (2): out of memory")
+        Assert.That(error.Message,
+            Does.StartWith("cuMemAlloc_v2(bytes 1048577): CUDA_ERROR_OUT_OF_MEMORY (2): out of memory")
             .And.Contain("smaller batch"));
         Assert.That(_null.LiveAllocations, Is.Zero);
     }

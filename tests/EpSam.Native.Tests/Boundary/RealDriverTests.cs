@@ -20,13 +20,15 @@ public sealed unsafe class RealDriverTests
             return;
         }
         _path = RepositoryRoot.File("build/libcuda/libcuda.so.1");
-        if (!File.Exists(_path)) Assert.Ignore("no libcuda.so.1: run cmake/get-libcuda build/libcuda, or set EPSAM_LIBCUDA");
+        if (!File.Exists(_path))
+            Assert.Ignore("no libcuda.so.1: run cmake/get-libcuda build/libcuda, or set EPSAM_LIBCUDA");
     }
 
     // The kernel module's own file; /dev/nvidiactl is no sign, libcuda makes it itself when it may.
     static void SkipWithGpu()
     {
-        if (File.Exists("/proc/driver/nvidia/version") || File.Exists("/dev/dxg")) Assert.Ignore("this machine has a GPU");
+        if (File.Exists("/proc/driver/nvidia/version") || File.Exists("/dev/dxg"))
+            Assert.Ignore("this machine has a GPU");
     }
 
     [Test]

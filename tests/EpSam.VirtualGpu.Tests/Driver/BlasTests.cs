@@ -39,8 +39,9 @@ public sealed unsafe class BlasTests
         cudaDataType_t type = CUDA_R_32F, cublasComputeType_t compute = CUBLAS_COMPUTE_32F)
     {
         float alpha = 2;
-        return _blas.cublasGemmEx(_handle, transA, transB, m, n, k, &alpha, (void*)a.Value, type, lda, (void*)b.Value, type,
-            ldb, &beta, (void*)c.Value, CUDA_R_32F, ldc, compute, cublasGemmAlgo_t.CUBLAS_GEMM_DEFAULT);
+        return _blas.cublasGemmEx(_handle, transA, transB, m, n, k,
+            &alpha, (void*)a.Value, type, lda, (void*)b.Value, type, ldb, &beta, (void*)c.Value, CUDA_R_32F, ldc,
+            compute, cublasGemmAlgo_t.CUBLAS_GEMM_DEFAULT);
     }
 
     [Test]
@@ -75,7 +76,8 @@ public sealed unsafe class BlasTests
         Fails(CUBLAS_STATUS_INVALID_VALUE, Multiply(a, a, c, 2, 2, 2, 1, 2, 2), "leading dimension of A is 1");
         Fails(CUBLAS_STATUS_INVALID_VALUE, Multiply(a, a, c, 2, 2, 2, 2, 2, 1), "leading dimension of C");
         Fails(CUBLAS_STATUS_NOT_SUPPORTED, Multiply(a, a, c, 2, 2, 2, 2, 2, 2, type: CUDA_R_8I), "CUDA_R_8I");
-        Fails(CUBLAS_STATUS_NOT_SUPPORTED, Multiply(a, a, c, 2, 2, 2, 2, 2, 2, compute: CUBLAS_COMPUTE_64F), "COMPUTE_64F");
+        Fails(CUBLAS_STATUS_NOT_SUPPORTED, Multiply(a, a, c, 2, 2, 2, 2, 2, 2, compute: CUBLAS_COMPUTE_64F),
+            "COMPUTE_64F");
         Fails(CUBLAS_STATUS_INVALID_VALUE, _blas.cublasSetStream_v2(_handle, new(4242)), "stream");
         Fails(CUBLAS_STATUS_INVALID_VALUE, _blas.cublasSetWorkspace_v2(_handle, (void*)a.Value, 4096), "workspace");
         Fails(CUBLAS_STATUS_INVALID_VALUE, _blas.cublasSetMathMode(_handle, (cublasMath_t)9), "9");

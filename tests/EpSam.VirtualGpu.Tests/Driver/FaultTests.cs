@@ -59,7 +59,8 @@ public sealed unsafe class FaultTests
     {
         using VirtualDevice unchecked_ = new("rtx-3060", Checks.CheckFlags.None);
         CUfunction fill = unchecked_.Find(unchecked_.Load(Kernels.All), "fill");
-        unchecked_.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, unchecked_.Launch(fill, (1, 1, 1), (1, 1, 1), 0, 0x1234_0000_0000_0000, 7),
+        unchecked_.Fails(CUDA_ERROR_ILLEGAL_ADDRESS,
+            unchecked_.Launch(fill, (1, 1, 1), (1, 1, 1), 0, 0x1234_0000_0000_0000, 7),
             "fill");
         unchecked_.Reset();
         unchecked_.AssertUsable();
@@ -92,7 +93,8 @@ public sealed unsafe class FaultTests
         _cu.Check(_cu.cuMemcpyDtoD_v2(target, source, 8));
         CUfunction read = _gpu.Find(_module, "read");
         _cu.Check(_gpu.Launch(read, (1, 1, 1), (1, 1, 1), 0, target.Value));
-        _gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, _gpu.Launch(read, (1, 1, 1), (1, 1, 1), 0, target.Value + 4), "Uninitialised");
+        _gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, _gpu.Launch(read, (1, 1, 1), (1, 1, 1), 0, target.Value + 4),
+            "Uninitialised");
     }
 
     [Test]

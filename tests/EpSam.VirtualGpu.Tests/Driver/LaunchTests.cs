@@ -50,7 +50,8 @@ public sealed unsafe class LaunchTests
         nuint size = 12;
         void** extra = stackalloc void*[]
         {
-            (void*)CuConstants.CU_LAUNCH_PARAM_BUFFER_POINTER, buffer, (void*)CuConstants.CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
+            (void*)CuConstants.CU_LAUNCH_PARAM_BUFFER_POINTER, buffer,
+            (void*)CuConstants.CU_LAUNCH_PARAM_BUFFER_SIZE, &size,
             (void*)CuConstants.CU_LAUNCH_PARAM_END,
         };
         CUfunction fill = Find("fill");
@@ -60,7 +61,8 @@ public sealed unsafe class LaunchTests
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuLaunchKernel(fill, 1, 1, 1, 32, 1, 1, 0, default, null, extra),
             "8 bytes of parameters are given; it has 12");
         extra[0] = (void*)9;
-        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuLaunchKernel(fill, 1, 1, 1, 32, 1, 1, 0, default, null, extra), "marker");
+        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuLaunchKernel(fill, 1, 1, 1, 32, 1, 1, 0, default, null, extra),
+            "marker");
     }
 
     [Test]
@@ -114,7 +116,8 @@ public sealed unsafe class LaunchTests
     static string HungryKernel(string directive)
     {
         System.Text.StringBuilder ptx = new(Kernels.Header);
-        ptx.Append($".visible .entry hungry(.param .u64 p) {directive}\n{{\n.reg .b32 %r<101>;\n.reg .b64 %rd<2>;\n.reg .pred %q;\n");
+        ptx.Append($".visible .entry hungry(.param .u64 p) {directive}\n{{\n");
+        ptx.Append(".reg .b32 %r<101>;\n.reg .b64 %rd<2>;\n.reg .pred %q;\n");
         ptx.Append("ld.param.u64 %rd1, [p];\n");
         for (int i = 0; i < 100; i++) ptx.Append($"ld.global.u32 %r{i}, [%rd1+{4 * i}];\n");
         ptx.Append("setp.eq.u32 %q, %r0, 77;\n@%q bra done;\n");
@@ -128,8 +131,8 @@ public sealed unsafe class LaunchTests
         CUdeviceptr p = _gpu.Upload(new uint[100]);
         CUfunction hungry = _gpu.Find(_gpu.Load(HungryKernel("")), "hungry");
         Assert.That(_gpu.Attribute(CU_FUNC_ATTRIBUTE_NUM_REGS, hungry), Is.InRange(100, 128));
-        _gpu.Fails(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, _gpu.Launch(hungry, (1, 1, 1), (1024, 1, 1), 0, p.Value), "registers");
-        _gpu.Fails(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, _gpu.Launch(hungry, (1, 1, 1), (1024, 1, 1), 0, p.Value), "65536");
+        _gpu.Fails(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, _gpu.Launch(hungry, (1, 1, 1), (1024, 1, 1), 0, p.Value),
+            "registers exceed the 65536");
         _gpu.AssertUsable();
         _cu.Check(_gpu.Launch(hungry, (1, 1, 1), (1, 1, 1), 0, p.Value));
     }
@@ -176,10 +179,12 @@ public sealed unsafe class LaunchTests
         Assert.That(_gpu.Attribute(CU_FUNC_ATTRIBUTE_PTX_VERSION, fill), Is.EqualTo(70));
         Assert.That(_gpu.Attribute(CU_FUNC_ATTRIBUTE_BINARY_VERSION, fill), Is.EqualTo(86));
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuFuncGetAttribute(&value, (CUfunction_attribute)77, fill), "77");
-        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuFuncSetAttribute(fill, CU_FUNC_ATTRIBUTE_NUM_REGS, 4), "cannot be set");
+        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuFuncSetAttribute(fill, CU_FUNC_ATTRIBUTE_NUM_REGS, 4),
+            "cannot be set");
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE,
             _cu.cuFuncSetAttribute(fill, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, 101), "101");
-        _gpu.Fails(CUDA_ERROR_INVALID_HANDLE, _cu.cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, default), "null");
+        _gpu.Fails(CUDA_ERROR_INVALID_HANDLE, _cu.cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, default),
+            "null");
     }
 
     // sm_86: 1536 threads, 16 blocks, 100 KiB of shared memory of which 1 KiB a block is the system's.

@@ -184,8 +184,10 @@ public sealed unsafe class MemoryTests
         _cu.Check(_cu.cuPointerGetAttribute(&start, CU_POINTER_ATTRIBUTE_RANGE_START_ADDR, p + 999));
         _cu.Check(_cu.cuPointerGetAttribute(&size, CU_POINTER_ATTRIBUTE_RANGE_SIZE, p + 999));
         _cu.Check(_cu.cuPointerGetAttribute(&context, CU_POINTER_ATTRIBUTE_CONTEXT, p + 999));
-        Assert.That((type, start, (int)size, context), Is.EqualTo((CUmemorytype.CU_MEMORYTYPE_DEVICE, p, 1000, _gpu.Context)));
-        _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, p + 1000),
+        Assert.That((type, start, (int)size, context),
+            Is.EqualTo((CUmemorytype.CU_MEMORYTYPE_DEVICE, p, 1000, _gpu.Context)));
+        _gpu.Fails(CUDA_ERROR_INVALID_VALUE,
+            _cu.cuPointerGetAttribute(&type, CU_POINTER_ATTRIBUTE_MEMORY_TYPE, p + 1000),
             "neither device nor page-locked");
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuPointerGetAttribute(&start, CU_POINTER_ATTRIBUTE_HOST_POINTER, p));
     }

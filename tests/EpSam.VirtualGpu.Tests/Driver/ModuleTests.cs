@@ -67,7 +67,8 @@ public sealed unsafe class ModuleTests
     }
 
     [TestCase("hello", "line 1")]
-    [TestCase(".version 7.0\n.target sm_80\n.address_size 64\n.entry f()\n{\n    frobnicate.u32 1;\n    ret;\n}", "line 6")]
+    [TestCase(".version 7.0\n.target sm_80\n.address_size 64\n.entry f()\n{\n    frobnicate.u32 1;\n    ret;\n}",
+        "line 6")]
     [TestCase(".version 7.0\n.target sm_80\n.address_size 64\n.entry f() { ", "line 4")]
     public void WrongPtx_IsInvalidPtxWithItsPlace(string text, string place)
     {
@@ -86,7 +87,8 @@ public sealed unsafe class ModuleTests
         string ptx = Kernels.Header.Replace("7.0", "7.8").Replace("sm_80", "sm_90");
         _gpu.Fails(CUDA_ERROR_NO_BINARY_FOR_GPU, _gpu.TryLoad(ptx, out _), "sm_90", "RTX 3060", "sm_86");
         using (VirtualDevice hopper = new("h100")) hopper.Load(ptx);
-        using (VirtualDevice old = new("titan-xp")) old.Fails(CUDA_ERROR_NO_BINARY_FOR_GPU, old.TryLoad(Kernels.All, out _), "sm_61");
+        using (VirtualDevice old = new("titan-xp"))
+            old.Fails(CUDA_ERROR_NO_BINARY_FOR_GPU, old.TryLoad(Kernels.All, out _), "sm_61");
         _cu.Check(_cu.cuCtxSetCurrent(_gpu.Context));
         _gpu.AssertUsable();
     }
@@ -99,7 +101,8 @@ public sealed unsafe class ModuleTests
             _gpu.Fails(CUDA_ERROR_INVALID_IMAGE, _cu.cuModuleLoadData(&module, elf), "cubin", "PTX text");
         fixed (byte* fatbin = (byte[])[0x50, 0xed, 0x55, 0xba, 1, 0])
             _gpu.Fails(CUDA_ERROR_INVALID_IMAGE, _cu.cuModuleLoadData(&module, fatbin), "fatbin");
-        fixed (byte* empty = "\0"u8) _gpu.Fails(CUDA_ERROR_INVALID_IMAGE, _cu.cuModuleLoadData(&module, empty), "empty");
+        fixed (byte* empty = "\0"u8)
+            _gpu.Fails(CUDA_ERROR_INVALID_IMAGE, _cu.cuModuleLoadData(&module, empty), "empty");
         _gpu.Fails(CUDA_ERROR_INVALID_VALUE, _cu.cuModuleLoadData(&module, null), "null");
         _gpu.AssertUsable();
     }
@@ -114,7 +117,8 @@ public sealed unsafe class ModuleTests
 
     [Test]
     public void TooMuchConstantMemory_IsInvalidPtx() => _gpu.Fails(CUDA_ERROR_INVALID_PTX,
-        _gpu.TryLoad(Kernels.Header + ".const .align 4 .b8 a[65536];\n.const .align 4 .b8 b[4];\n", out _), ".const", "64 KiB");
+        _gpu.TryLoad(Kernels.Header + ".const .align 4 .b8 a[65536];\n.const .align 4 .b8 b[4];\n", out _), ".const",
+            "64 KiB");
 
     [Test]
     public void VariablesBeyondTheCard_AreOutOfMemory_AndNothingIsLeft()

@@ -48,7 +48,8 @@ public sealed unsafe class StreamEventTests
         _cu.Check(_cu.cuEventRecord(recorded, default));
         _cu.Check(_cu.cuEventRecord(untimed, default));
         _gpu.Fails(CUDA_ERROR_INVALID_HANDLE, _cu.cuEventElapsedTime(&milliseconds, recorded, never), "never recorded");
-        _gpu.Fails(CUDA_ERROR_INVALID_HANDLE, _cu.cuEventElapsedTime(&milliseconds, recorded, untimed), "DISABLE_TIMING");
+        _gpu.Fails(CUDA_ERROR_INVALID_HANDLE, _cu.cuEventElapsedTime(&milliseconds, recorded, untimed),
+            "DISABLE_TIMING");
         _gpu.AssertUsable();
     }
 

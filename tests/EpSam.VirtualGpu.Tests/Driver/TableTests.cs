@@ -75,7 +75,8 @@ public sealed unsafe class TableTests
         using VirtualDevice gpu = new();
         CuDriver cu = gpu.Cu;
         CuException error = Assert.Throws<CuException>(() => cu.Check(cu.cuMemFree_v2(new(5)), $"address {5}"))!;
-        Assert.That((error.Call, error.Arguments, error.Result), Is.EqualTo(("cuMemFree_v2", "address 5", CUDA_ERROR_INVALID_VALUE)));
+        Assert.That((error.Call, error.Arguments, error.Result),
+            Is.EqualTo(("cuMemFree_v2", "address 5", CUDA_ERROR_INVALID_VALUE)));
         Assert.That(error.Text, Does.Contain("not the start of a live allocation"));
     }
 }

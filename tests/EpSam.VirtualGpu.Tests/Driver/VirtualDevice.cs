@@ -131,7 +131,8 @@ internal sealed unsafe class VirtualDevice : IDisposable
         {
             void** pointers = stackalloc void*[arguments.Length + 1];
             for (int i = 0; i < arguments.Length; i++) pointers[i] = values + i;
-            return Cu.cuLaunchKernel(function, grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, shared, default, pointers, null);
+            return Cu.cuLaunchKernel(function, grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, shared, default,
+                pointers, null);
         }
     }
 
