@@ -17,8 +17,9 @@ internal struct Home
 
 internal sealed class Homes
 {
-    // RyuJIT drops to unoptimised code past 60,000 IL bytes or 2,000 locals, and tracks at most 1,024 locals.
-    const int MaxWeight = 1100, MaxLocals = 850;
+    // RyuJIT drops to unoptimised code past 60,000 IL bytes, 2,000 locals or 8,000 uses of locals (its own temporaries
+    // included), and tracks at most 1,024 locals.
+    const int MaxWeight = 3000, MaxLocals = 850;
 
     readonly Kernel kernel;
     readonly Liveness liveness;
@@ -54,7 +55,7 @@ internal sealed class Homes
         for (int b = 0; b < n; b++)
         {
             loopEnd[b] = b;
-            weight[b] = 4;
+            weight[b] = 16;
             foreach (Op op in kernel.Blocks[b].Ops) weight[b] += Weight(op);
         }
         foreach (Block block in kernel.Blocks)
@@ -75,12 +76,12 @@ internal sealed class Homes
             for (int b = Chunks[c].First; b < Chunks[c].End; b++) chunkOf[b] = c;
     }
 
-    /// <summary>About how many vector operations an operation becomes.</summary>
+    /// <summary>About how many uses of locals an operation becomes.</summary>
     public static int Weight(Op op)
     {
-        if (op.Kind != OpKind.Lane) return 2;
+        if (op.Kind != OpKind.Lane) return 8;
         MethodIl body = MethodIl.Of(op.Method!.Method);
-        return Math.Max(1, body.CanSplice ? body.Calls : 2) * Pieces.Of(op.Method.Method).Count;
+        return (4 + op.Sources.Length + (body.CanSplice ? body.References : 0)) * Pieces.Of(op.Method.Method).Count;
     }
 
     // ---- choosing homes ----

@@ -16,6 +16,7 @@ internal sealed class MethodIl
     static readonly OpCode[] oneByte = new OpCode[256], twoByte = new OpCode[256];
     public static Dictionary<string, OpCode> ByName { get; } = [];
 
+    readonly MethodInfo current;
     readonly Module module;
     readonly byte[] il;
     int at;
@@ -30,8 +31,8 @@ internal sealed class MethodIl
     public int Returns { get; private set; }
     public int Bytes => il.Length;
 
-    /// <summary>Calls in the body: about the number of vector instructions it becomes.</summary>
-    public int Calls { get; private set; }
+    /// <summary>Uses of arguments and locals in the body, spliced callees included: what the JIT's limits count.</summary>
+    public int References { get; private set; }
 
     static MethodIl()
     {
@@ -47,6 +48,7 @@ internal sealed class MethodIl
 
     MethodIl(MethodInfo method)
     {
+        current = method;
         module = method.Module;
         MethodBody? body = method.GetMethodBody();
         il = body?.GetILAsByteArray() ?? [];
@@ -72,7 +74,9 @@ internal sealed class MethodIl
             case IlKind.Switch: Targets.UnionWith((int[])operand!); HasBranches = true; break;
         }
         if (code == OpCodes.Ret) Returns++;
-        if (operand is MethodBase) Calls += operand is MethodInfo { DeclaringType.Namespace: "EpSam.VirtualGpu.Lanes" } m && m.IsStatic ? Of(m).Calls + 1 : 1;
+        if (kind is IlKind.LoadArgument or IlKind.StoreArgument or IlKind.LoadLocal or IlKind.StoreLocal) References++;
+        if (operand is MethodInfo { DeclaringType.Namespace: "EpSam.VirtualGpu.Lanes" } callee && callee != current)
+            References += Of(callee).References + 2 * callee.GetParameters().Length;
         if (code == OpCodes.Localloc || code == OpCodes.Ldtoken || code == OpCodes.Calli || code == OpCodes.Ldftn
             || code == OpCodes.Ldarga || code == OpCodes.Ldarga_S || code.OpCodeType == OpCodeType.Prefix)
             CanSplice = false;

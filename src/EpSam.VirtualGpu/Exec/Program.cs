@@ -9,7 +9,7 @@ namespace EpSam.VirtualGpu.Exec;
 internal sealed class Program
 {
     // Long straight-line code is cut, so that frame slots and IL locals are reused along it.
-    const int MaxOpsPerBlock = 220;
+    const int MaxBlockWeight = 1500;
 
     readonly Kernel kernel;
     readonly Dictionary<(bool Interpret, bool Checks, bool Counting), Variant> variants = [];
@@ -40,7 +40,7 @@ internal sealed class Program
     public static Program Build(PtxModule module, PtxFunction entry, IReadOnlyDictionary<string, ulong> globals)
     {
         Kernel kernel = Builder.Build(module, entry, globals);
-        ControlFlow.Clean(kernel, MaxOpsPerBlock);
+        ControlFlow.Clean(kernel, Homes.Weight, MaxBlockWeight);
         InterpretedVariant.MakeConstants(kernel);
         return new Program(kernel, entry);
     }

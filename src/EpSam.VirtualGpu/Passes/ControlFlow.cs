@@ -9,12 +9,12 @@ internal static class ControlFlow
 {
     public const int Exit = -1;
 
-    public static void Clean(Kernel kernel, int maxOpsPerBlock)
+    public static void Clean(Kernel kernel, Func<Op, int> weight, int maxWeight)
     {
         Prune(kernel);
         Merge(kernel);
         RemoveUnread(kernel);
-        Split(kernel, maxOpsPerBlock);
+        Split(kernel, weight, maxWeight);
         for (int i = 0; i < kernel.Blocks.Count; i++) kernel.Blocks[i].Index = i;
     }
 
@@ -84,12 +84,18 @@ internal static class ControlFlow
         if (op.Guard is not null) reads[op.Guard.Index] += step;
     }
 
-    static void Split(Kernel kernel, int maxOps)
+    static void Split(Kernel kernel, Func<Op, int> weight, int maxWeight)
     {
         for (int i = 0; i < kernel.Blocks.Count; i++)
         {
             Block block = kernel.Blocks[i];
-            if (block.Ops.Count <= maxOps) continue;
+            int maxOps = 0;
+            for (int sum = 0; maxOps < block.Ops.Count; maxOps++)
+            {
+                sum += weight(block.Ops[maxOps]);
+                if (sum > maxWeight && maxOps > 0) break;
+            }
+            if (maxOps == block.Ops.Count) continue;
             Block rest = new(-1) { Position = block.Ops[maxOps].Position };
             rest.Ops.AddRange(block.Ops[maxOps..]);
             block.Ops.RemoveRange(maxOps, block.Ops.Count - maxOps);
