@@ -124,7 +124,7 @@ internal static class Bits
         return Prmt(a, b, ShiftRight(word, (c & U32.One) << 4));
     }
 
-    /// <summary>The selectors of a prmt mode for c = 0, 1, 2, 3, from the low 16 bits up (ISA, table of prmt).</summary>
+    /// <summary>The selectors of a prmt mode for c = 0, 1, 2, 3, from the low 16 bits up (ISA, prmt).</summary>
     internal static ulong PrmtControls(int mode) => mode switch
     {
         0 => 0x6543_5432_4321_3210,   // f4e: forward four extract

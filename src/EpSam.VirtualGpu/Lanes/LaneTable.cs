@@ -7,7 +7,7 @@ using System.Reflection;
 
 namespace EpSam.VirtualGpu.Lanes;
 
-/// <summary>The method of an instruction, and the constants for its trailing int arguments (one per &lt;…&gt;).</summary>
+/// <summary>The method of an instruction, and the values of its trailing int arguments, one per &lt;…&gt;.</summary>
 internal sealed record LaneMethod(MethodInfo Method, int[] Choices);
 
 internal static class LaneTable

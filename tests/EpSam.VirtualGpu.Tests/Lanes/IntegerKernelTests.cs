@@ -137,7 +137,7 @@ internal sealed unsafe class IntegerKernelTests
         return Module(first.Length, rows, perLane, registers.ToString(), body.ToString());
     }
 
-    /// <summary>A kernel that loads row tid modulo rows, or row %p2, into %in0.., runs the body and stores %out.</summary>
+    /// <summary>Loads row tid modulo rows, or row p2, into %in0.., runs the body and stores %out.</summary>
     static string Module(int operands, int rows, bool perLane, string registers, string body)
     {
         string loads = string.Join('\n', Enumerable.Range(0, operands).Select(

@@ -1,6 +1,7 @@
 // Rows of instruction, operands and result worked out by hand from the PTX ISA 7.8. Each row runs in every lane
-// position of the lane method and, where there is one, through the scalar method. Numbers are decimal or 0x; negative ones stand
-// for their two's complement in the operand's width. Results are whole registers: 16-bit ones are zero-extended.
+// position of the lane method and, where there is one, through the scalar method. Numbers are decimal or 0x; negative
+// ones stand for their two's complement in the operand's width. Results are whole registers: 16-bit ones are
+// zero-extended.
 using System.Globalization;
 using EpSam.VirtualGpu.Lanes;
 
