@@ -85,8 +85,9 @@ internal readonly struct OperandCheck
         // the packed and alternate formats are exempt from 9.4.1
         isWide &= instruction is not (PtxType.BF16 or PtxType.BF16x2 or PtxType.TF32 or PtxType.F16x2);
         bool sizes = isWide ? register.Size() >= instruction.Size() : register.Size() == instruction.Size();
+        // to integer instructions a register of two halves is a .b32 one
         return sizes && (IsBits(instruction) || IsBits(register)
-            || (IsFloat(instruction) ? register == instruction : !IsFloat(register)));
+            || (IsFloat(instruction) ? register == instruction : !IsFloat(register) || register == PtxType.F16x2));
     }
 
     static string Name(PtxType type) => "." + type.ToString().ToLowerInvariant();

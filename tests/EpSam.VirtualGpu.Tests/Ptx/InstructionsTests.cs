@@ -39,6 +39,7 @@ public sealed class InstructionsTests
         ["ld.global.u32 {%r1}, [a];"] = "a vector of one element, outside of the manual's grammar",
         ["mov.u16 %h1, sh;"] = "an address cut to 16 bits is a mistake",
         ["ld.shared.u32 %r1, [5];"] = "constant addresses are in the manual; ptxas 11.8 takes them in .local only",
+        ["cvt.rn.f16x2.f32 %rd1, %rd1, %rd1;"] = "a packed result fills its register: the manual has no wider one",
         ["mov.b64 {%f1,%u1}, %rd1;"] = "mixed element types are harmless",
         ["add.u8 %b1, %b1, 3;"] = "which types an instruction has is decided by the lane table",
     };
