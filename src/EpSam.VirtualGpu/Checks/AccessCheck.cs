@@ -63,6 +63,34 @@ internal unsafe ref struct AccessCheck
         }
     }
 
+    /// <summary>
+    /// Checks a full warp's row in global memory at once. False: something may be wrong, pass the lanes one by one.
+    /// </summary>
+    public readonly bool TryRow(ulong* addresses)
+    {
+        ulong first = addresses[0], length = 32 * (ulong)_bytes;
+        if (_warp->Active != uint.MaxValue || _space is Space.Shared or Space.Local or Space.Param || _heap == null)
+            return false;
+        for (int lane = 1; lane < 32; lane++)
+        {
+            if (addresses[lane] != first + (ulong)(lane * _bytes))
+                return false;
+        }
+        if ((first & (ulong)(_bytes - 1)) != 0 || !AddressSpace.IsDevice(first, length))
+            return false;
+        if ((_flags & CheckFlags.Bounds) != 0 && !_heap.Contains(first, (long)length))
+            return false;
+        if ((_flags & CheckFlags.Initialised) != 0 && _heap.TracksInitialisation)
+        {
+            var written = new Span<byte>(AddressSpace.Shadow(first), (int)length);
+            if (Reads && written.Contains((byte)0))
+                return false;
+            if (Writes)
+                written.Fill(1);
+        }
+        return true;
+    }
+
     public readonly void CheckAlignment(int lane, ulong address)
     {
         if ((_flags & CheckFlags.Alignment) != 0 && (address & (ulong)(_bytes - 1)) != 0)
@@ -165,7 +193,8 @@ internal unsafe ref struct AccessCheck
         string near = AddressSpace.IsDevice(address, 1) && _heap != null ? $"; {_heap.Describe(address)}" : "";
         string what = _space is Space.Global or Space.Const or Space.Generic
             ? $"0x{address:x}"
-            : $"{(_space == Space.Param ? "parameter" : _space.ToString().ToLowerInvariant())} offset {address} (0x{address:x})";
+            : $"{(_space == Space.Param ? "parameter" : _space.ToString().ToLowerInvariant())} offset {address} " +
+              $"(0x{address:x})";
         throw Fault(FaultKind.Misaligned, lane, address,
             $"{_bytes} bytes at {what}, not a multiple of {_bytes}{near}");
     }
@@ -178,8 +207,8 @@ internal unsafe ref struct AccessCheck
 }
 
 /// <summary>
-/// Checks for instructions that read shared memory otherwise than by ld (ldmatrix): ask Wanted first, then pass the byte
-/// offset that each lane provides. Bounds are always checked.
+/// Checks for instructions that read shared memory otherwise than by ld (ldmatrix): ask Wanted first, then pass the
+/// byte offset that each lane provides. Bounds are always checked.
 /// </summary>
 internal static unsafe class SharedChecks
 {

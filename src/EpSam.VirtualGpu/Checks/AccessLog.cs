@@ -64,6 +64,6 @@ internal sealed unsafe class AccessLog
         (_first, _count, EpochStart) = (1, 0, 1);
         var records = (SharedRecord*)block->SharedShadow;
         for (int i = 0; records != null && i < block->SharedBytes; i++)
-            records[i] = new SharedRecord { State = (byte)(records[i].State & SharedRecord.Written) };
+            records[i] = new SharedRecord { Packed = SharedRecord.Pack(0, records[i].State & SharedRecord.Written, 0) };
     }
 }

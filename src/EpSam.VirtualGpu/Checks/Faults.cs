@@ -38,14 +38,15 @@ internal static unsafe class Faults
 
     /// <summary>The access of a lane beyond the end of shared, local or parameter memory.</summary>
     [DoesNotReturn]
-    public static void ThrowWindow(string space, long size, Warp* w, int* o, int lane, ulong offset, int bytes, bool write)
+    public static void ThrowWindow(string space, long size, Warp* w, int* o, int lane, ulong offset, int bytes,
+        bool write)
     {
         string past = offset >= (ulong)size
             ? $"{offset - (ulong)size} bytes past the end"
             : $"crosses the end by {offset + (ulong)bytes - (ulong)size} bytes";
         throw At(FaultKind.OutOfBounds,
-            $"{Verb(write)} of {bytes} bytes at {space} offset {offset} (0x{offset:x}), {past} of the {size} bytes of " +
-            $"{space} memory", w, o, lane, offset);
+            $"{Verb(write)} of {bytes} bytes at {space} offset {offset} (0x{offset:x}), {past} of the {size} bytes " +
+            $"of {space} memory", w, o, lane, offset);
     }
 
     public static string Verb(bool write) => write ? "write" : "read";

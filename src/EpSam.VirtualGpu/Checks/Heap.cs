@@ -147,7 +147,9 @@ internal sealed class Heap : IDisposable
             return $"{address - below.Address} bytes into {State(below)} {below}";
         if (below != null && (above == null || address - below.End <= above.Address - address))
             return $"{address - below.End} bytes past the end of {State(below)} {below}";
-        return above == null ? "no memory is allocated" : $"{above.Address - address} bytes before {State(above)} {above}";
+        return above == null
+            ? "no memory is allocated"
+            : $"{above.Address - address} bytes before {State(above)} {above}";
     }
 
     /// <summary>The allocation, live or freed, that holds address; null when there is none.</summary>

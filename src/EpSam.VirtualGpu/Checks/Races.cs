@@ -1,6 +1,6 @@
-// Finds races, uninitialised reads and unfinished asynchronous copies in shared memory, byte by byte. A record keeps the
-// last write and, of the reads since, one of the newest warp, one other lane of that warp, and one of any other warp:
-// enough to decide exactly whether a write meets an unordered read.
+// Finds races, uninitialised reads and unfinished asynchronous copies in shared memory, byte by byte. A record keeps
+// the last write and, of the reads since, one of the newest warp, one other lane of that warp, and one of any other
+// warp: enough to decide exactly whether a write meets an unordered read.
 // Two accesses are ordered when one thread makes both, when a block-wide barrier lies between (BlockState.Epoch), or
 // inside a warp when a warp barrier does (Warp.Sequence). Unordered accesses race if one writes, unless both are atomic
 // or both are plain writes of the same value (which changes nothing; compute-sanitizer lets it pass too).
@@ -20,9 +20,18 @@ internal struct SharedRecord
     public uint Write;
     public uint Read;      // the last
     public uint OtherRead; // the last of another warp than Read's
-    public byte ReadLane;  // lane + 1 of a read of Read's warp and sequence by another lane
-    public byte State;     // Written; Pending and from bit 2 on the warp whose cp.async (in Write) fills the byte
-    public ushort Group;   // the cp.async group
+    public uint Packed;    // the three below
+
+    /// <summary>Lane + 1 of a read of Read's warp and sequence by another lane; 0 = none.</summary>
+    public readonly uint ReadLane => Packed & 0xFF;
+
+    /// <summary>Written; Pending and from bit 2 on the warp whose cp.async (in Write) fills the byte.</summary>
+    public readonly uint State => Packed >> 8 & 0xFF;
+
+    /// <summary>The cp.async group.</summary>
+    public readonly ushort Group => (ushort)(Packed >> 16);
+
+    public static uint Pack(uint readLane, uint state, uint group) => readLane | state << 8 | group << 16;
 }
 
 internal static class Races
@@ -71,15 +80,18 @@ internal unsafe ref struct SharedCheck
             // Most often the four bytes of a word have the same history.
             if ((at & 3) == 0 && at + 4 <= end && SameHistory(r) && !HasConflict(r, lane))
             {
-                Record(r, lane);
-                r[1] = r[2] = r[3] = r[0];
+                Vector128<uint> next = Record(r, lane);
+                next.Store((uint*)r);
+                next.Store((uint*)(r + 1));
+                next.Store((uint*)(r + 2));
+                next.Store((uint*)(r + 3));
                 r += 4;
                 at += 4;
                 continue;
             }
             if (HasConflict(r, lane))
                 Explain(r, lane, offset, at, value);
-            Record(r, lane);
+            Record(r, lane).Store((uint*)r);
             r++;
             at++;
         }
@@ -111,7 +123,7 @@ internal unsafe ref struct SharedCheck
             return r->Read;
         if (r->ReadLane != 0 && r->Read >= _recent)
         {
-            uint sibling = r->Read & ~31u | (uint)(r->ReadLane - 1);
+            uint sibling = r->Read & ~31u | (r->ReadLane - 1);
             if (IsUnordered(sibling, lane))
                 return sibling;
         }
@@ -126,33 +138,35 @@ internal unsafe ref struct SharedCheck
         return e.Warp != _warp->Index || ((access & 31) != lane && e.Sequence == _warp->Sequence);
     }
 
-    readonly void Record(SharedRecord* r, int lane)
+    /// <summary>
+    /// The record after this lane's access. As one vector: parts stored one by one are slow to read back whole.
+    /// </summary>
+    readonly Vector128<uint> Record(SharedRecord* r, int lane)
     {
         uint me = _number | (uint)lane;
         if (_kind == AccessKind.Read)
+            return r->Read == me ? Vector128.Load((uint*)r) : RecordRead(r, me);
+        uint packed = SharedRecord.Pack(0, SharedRecord.Written, 0);
+        if (_kind == AccessKind.AsyncWrite)
         {
-            if (r->Read != me)
-                RecordRead(r, me);
-            return;
+            uint state = SharedRecord.Written | SharedRecord.Pending | (uint)_warp->Index << 2;
+            packed = SharedRecord.Pack(0, state, (ushort)WarpState.Of(_warp).Lanes[lane].Committed);
         }
-        *r = new SharedRecord { Write = me, State = SharedRecord.Written };
-        if (_kind != AccessKind.AsyncWrite)
-            return;
-        r->State |= (byte)(SharedRecord.Pending | _warp->Index << 2);
-        r->Group = (ushort)WarpState.Of(_warp).Lanes[lane].Committed;
+        return Vector128.Create(me, 0, 0, packed);
     }
 
-    readonly void RecordRead(SharedRecord* r, uint me)
+    readonly Vector128<uint> RecordRead(SharedRecord* r, uint me)
     {
-        bool recent = r->Read >= _recent;
-        bool sameWarp = recent && _log[r->Read].Warp == _warp->Index;
-        if (recent && !sameWarp)
-            r->OtherRead = r->Read;
-        if (!sameWarp || _log[r->Read].Sequence != _warp->Sequence)
-            r->ReadLane = 0;
-        else if ((r->Read & 31) != (me & 31))
-            r->ReadLane = (byte)((r->Read & 31) + 1);
-        r->Read = me;
+        uint last = r->Read, other = r->OtherRead, readLane = 0;
+        if (last >= _recent)
+        {
+            ref readonly AccessLog.Entry e = ref _log[last];
+            if (e.Warp != _warp->Index)
+                other = last;
+            else if (e.Sequence == _warp->Sequence)
+                readLane = (last & 31) != (me & 31) ? (last & 31) + 1 : r->ReadLane;
+        }
+        return Vector128.Create(r->Write, me, other, r->Packed & ~0xFFu | readLane);
     }
 
     /// <summary>Throws the fault, or returns when the conflict is none after all.</summary>
@@ -176,10 +190,10 @@ internal unsafe ref struct SharedCheck
             throw Race(lane, offset, at, r->Write);
     }
 
-    /// <summary>The byte is the destination of a cp.async: has it been waited for, and is that known to this lane?</summary>
+    /// <summary>For the destination of a cp.async: has it been waited for, and does this lane know?</summary>
     readonly void CheckCopy(SharedRecord* r, int lane, ulong offset, ulong at)
     {
-        int ownerWarp = r->State >> 2, ownerLane = (int)(r->Write & 31);
+        int ownerWarp = (int)(r->State >> 2), ownerLane = (int)(r->Write & 31);
         WarpState? state = WarpState.Of(ownerWarp);
         if (state == null)
             return;
@@ -202,7 +216,7 @@ internal unsafe ref struct SharedCheck
             throw Fault(FaultKind.Race, lane, offset, $"races with the cp.async{line} by thread {thread} into byte " +
                 $"{at}: no barrier since that thread waited for it");
         if (owner.Epoch != _warp->Block->Epoch || IsDone(owner.BeforeEpoch, r->Group))
-            r->State = SharedRecord.Written; // from now on the byte is everybody's
+            r->Packed = SharedRecord.Pack(r->ReadLane, SharedRecord.Written, 0); // from now on the byte is everybody's
     }
 
     readonly KernelFault Race(int lane, ulong offset, ulong at, uint other)
@@ -231,7 +245,7 @@ internal unsafe ref struct SharedCheck
             _ => "cp.async",
         };
         Dim3 thread = Faults.ThreadOf(_warp->Block, _warp->Index * 32 + lane);
-        return Faults.At(kind, $"{verb} of {_bytes} bytes at shared offset {offset} (0x{offset:x}) by thread {thread} " +
-            what, _warp, _operands, lane, offset);
+        return Faults.At(kind, $"{verb} of {_bytes} bytes at shared offset {offset} (0x{offset:x}) by thread " +
+            $"{thread} {what}", _warp, _operands, lane, offset);
     }
 }

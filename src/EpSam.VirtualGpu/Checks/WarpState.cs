@@ -1,6 +1,6 @@
 // What the checks remember of each warp of the running block beside the shadow of shared memory: how far every lane's
 // asynchronous copies are, and which bytes of local memory have been written. A block runs on one thread, so the states
-// are thread-static and found by the warp's number; Warp.Scratch, zero when a block starts, says whether they are fresh.
+// are thread-static and found by the warp's number; Warp.Scratch, zero when a block starts, says if they are fresh.
 using EpSam.VirtualGpu.Exec;
 
 namespace EpSam.VirtualGpu.Checks;

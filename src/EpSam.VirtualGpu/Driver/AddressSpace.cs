@@ -59,7 +59,7 @@ internal static unsafe partial class AddressSpace
     public static bool IsDevice(ulong address, ulong bytes) =>
         bytes <= Accessible && address - DeviceBase <= Accessible - bytes;
 
-    /// <summary>One byte per byte of the window, at the same offset: 1 = something has written it. Zero at first.</summary>
+    /// <summary>One byte per byte of the window, at the same offset: 1 = something has written it.</summary>
     public static byte* Shadow(ulong device) => s_shadow + (device - DeviceBase);
 
     /// <summary>Reserves the shadow. Called by the first heap that checks for uninitialised reads.</summary>
@@ -79,7 +79,7 @@ internal static unsafe partial class AddressSpace
         }
     }
 
-    /// <summary>Takes an address range for an allocation, with at least Granule bytes to the next; 0 = window full.</summary>
+    /// <summary>Takes the addresses for an allocation, at least Granule bytes from the next; 0 = window full.</summary>
     public static ulong Take(long bytes)
     {
         bool large = !OperatingSystem.IsWindows() && bytes >= LargeFrom;
@@ -130,7 +130,7 @@ internal static unsafe partial class AddressSpace
         }
     }
 
-    /// <summary>Gives the memory (not the addresses) of the whole pages inside an allocation back to the system.</summary>
+    /// <summary>Gives the memory (not the addresses) of an allocation's whole pages back to the system.</summary>
     public static void Discard(ulong address, long bytes)
     {
         (ulong start, ulong end) = WholePages(address, bytes);

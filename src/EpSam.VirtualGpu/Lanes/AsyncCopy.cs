@@ -1,7 +1,7 @@
 // cp.async: copies from global to shared memory that the hardware makes in the background. Here the bytes are copied at
 // once; with checks on the destination is marked pending, and reading it before the copying thread has waited for the
-// group is a fault. Operands: destination address (3 ints), source address (3 ints), size in bytes, and the frame offset
-// of the register with the number of bytes really read (the rest becomes zero) or -1.
+// group is a fault. Operands: destination address (3 ints), source address (3 ints), size in bytes, and the frame
+// offset of the register with the number of bytes really read (the rest becomes zero) or -1.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-cp-async
 using System.Numerics;
 using System.Runtime.CompilerServices;
@@ -119,7 +119,7 @@ internal static unsafe class AsyncCopy
         }
     }
 
-    /// <summary>Copies of which each lane reads a part, possibly nothing; then the source address may be anything.</summary>
+    /// <summary>Each lane reads a part, possibly nothing; then its source address may be anything.</summary>
     static void CopyPart(Warp* w, byte* f, int* o)
     {
         int bytes = o[Size];
@@ -133,7 +133,10 @@ internal static unsafe class AsyncCopy
             int lane = BitOperations.TrailingZeroCount(lanes);
             int read = ReadBytes(f, o, lane);
             if (read > 0)
-                Unsafe.CopyBlockUnaligned(to[lane], LaneAddress.ResolveDevice(w, o, lane, from[lane], read), (uint)read);
+            {
+                byte* source = LaneAddress.ResolveDevice(w, o, lane, from[lane], read);
+                Unsafe.CopyBlockUnaligned(to[lane], source, (uint)read);
+            }
             if (read < bytes)
                 Unsafe.InitBlockUnaligned(to[lane] + read, 0, (uint)(bytes - read));
         }

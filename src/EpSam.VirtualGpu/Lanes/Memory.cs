@@ -1,7 +1,7 @@
 // ld and st without checks. Operands: the address (3 ints: frame offset of its register or -1, constant offset, 1 if
-// that register is W64), then the registers, then the chosen indices of the pattern. Values: .global, .const and generic
-// addresses are device addresses, the others byte offsets. u8, u16 are b8, b16 (zero-extended to the lane), s8 and s16
-// are sign-extended. The frequent forms have methods of their own; the others go through a table.
+// that register is W64), then the registers, then the chosen indices of the pattern. Values: .global, .const and
+// generic addresses are device addresses, the others byte offsets. u8, u16 are b8, b16 (zero-extended to the lane), s8 and
+// s16 are sign-extended. The frequent forms have methods of their own; the others go through a table.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-ld
 using EpSam.VirtualGpu.Exec;
 
@@ -132,7 +132,7 @@ internal static unsafe class Memory
     public static delegate*<Warp*, byte*, int*, void> Load(Space space, ElementType type, int count) =>
         s_load[((int)space * Types + (int)type) * Widths + count / 2];
 
-    static delegate*<Warp*, byte*, int*, void> Store(Space space, ElementType type, int count) =>
+    public static delegate*<Warp*, byte*, int*, void> Store(Space space, ElementType type, int count) =>
         s_store[((int)space * Types + (int)type) * Widths + count / 2];
 
     static delegate*<Warp*, byte*, int*, void>[] Table(bool store)

@@ -192,9 +192,12 @@ internal static unsafe class MemoryRows
         U32 zw = xy + Vector512.Create(2u);
         for (int half = 0; half < 32; half += 16, p += 64)
         {
-            U32 a = Vector512.Load(p), b = Vector512.Load(p + 16), c = Vector512.Load(p + 32), d = Vector512.Load(p + 48);
-            U64 xy0 = Avx512F.PermuteVar16x32x2(a, xy, b).AsUInt64(), xy1 = Avx512F.PermuteVar16x32x2(c, xy, d).AsUInt64();
-            U64 zw0 = Avx512F.PermuteVar16x32x2(a, zw, b).AsUInt64(), zw1 = Avx512F.PermuteVar16x32x2(c, zw, d).AsUInt64();
+            U32 a = Vector512.Load(p), b = Vector512.Load(p + 16);
+            U32 c = Vector512.Load(p + 32), d = Vector512.Load(p + 48);
+            U64 xy0 = Avx512F.PermuteVar16x32x2(a, xy, b).AsUInt64();
+            U64 xy1 = Avx512F.PermuteVar16x32x2(c, xy, d).AsUInt64();
+            U64 zw0 = Avx512F.PermuteVar16x32x2(a, zw, b).AsUInt64();
+            U64 zw1 = Avx512F.PermuteVar16x32x2(c, zw, d).AsUInt64();
             Avx512F.Shuffle4x128(xy0, xy1, 0b01_00_01_00).AsUInt32().Store(d0 + half);
             Avx512F.Shuffle4x128(xy0, xy1, 0b11_10_11_10).AsUInt32().Store(d1 + half);
             Avx512F.Shuffle4x128(zw0, zw1, 0b01_00_01_00).AsUInt32().Store(d2 + half);
@@ -209,8 +212,10 @@ internal static unsafe class MemoryRows
         {
             U32 x = Vector512.Load(s0 + half), y = Vector512.Load(s1 + half);
             U32 z = Vector512.Load(s2 + half), w = Vector512.Load(s3 + half);
-            U64 xy0 = Avx512F.PermuteVar16x32x2(x, ZipLow, y).AsUInt64(), zw0 = Avx512F.PermuteVar16x32x2(z, ZipLow, w).AsUInt64();
-            U64 xy1 = Avx512F.PermuteVar16x32x2(x, ZipHigh, y).AsUInt64(), zw1 = Avx512F.PermuteVar16x32x2(z, ZipHigh, w).AsUInt64();
+            U64 xy0 = Avx512F.PermuteVar16x32x2(x, ZipLow, y).AsUInt64();
+            U64 xy1 = Avx512F.PermuteVar16x32x2(x, ZipHigh, y).AsUInt64();
+            U64 zw0 = Avx512F.PermuteVar16x32x2(z, ZipLow, w).AsUInt64();
+            U64 zw1 = Avx512F.PermuteVar16x32x2(z, ZipHigh, w).AsUInt64();
             Avx512F.PermuteVar8x64x2(xy0, low, zw0).AsUInt32().Store(p);
             Avx512F.PermuteVar8x64x2(xy0, high, zw0).AsUInt32().Store(p + 16);
             Avx512F.PermuteVar8x64x2(xy1, low, zw1).AsUInt32().Store(p + 32);

@@ -41,7 +41,7 @@ internal static unsafe class LaneAddress
 {
     public static U64 Iota => Vector512<ulong>.Indices;
 
-    /// <summary>Addresses as the instruction states them: register + offset. A 32-bit register wraps at 32 bits.</summary>
+    /// <summary>Addresses as the instruction states them: register + offset; 32-bit ones wrap at 32 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Effective(byte* f, int* a, out U64 a0, out U64 a1, out U64 a2, out U64 a3)
     {

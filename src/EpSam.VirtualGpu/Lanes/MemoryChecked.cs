@@ -1,4 +1,5 @@
-// ld and st with checks and counters: every lane goes through AccessCheck. Loads are then done by the unchecked methods.
+// ld and st with checks and counters: every lane goes through AccessCheck, whole rows of global memory at
+// once. What has been checked is then done by the unchecked methods.
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using EpSam.VirtualGpu.Checks;
@@ -39,7 +40,7 @@ internal static unsafe class MemoryChecked
         LaneAddress.Effective(f, o, &addresses);
         var address = (ulong*)&addresses;
         var check = new AccessCheck(w, o, space, count * s_size[(int)type], AccessKind.Read);
-        for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
+        for (uint lanes = check.TryRow(address) ? 0 : w->Active; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             check.Lane(lane, address[lane], null);
@@ -55,8 +56,14 @@ internal static unsafe class MemoryChecked
         LaneAddresses addresses;
         LaneAddress.Effective(f, o, &addresses);
         var address = (ulong*)&addresses;
-        byte* value = stackalloc byte[16];
         var check = new AccessCheck(w, o, space, bytes, AccessKind.Write);
+        if (check.TryRow(address))
+        {
+            check.Count(w->Active, address);
+            Memory.Store(space, (ElementType)o[Address + count + 1], count)(w, f, o);
+            return;
+        }
+        byte* value = stackalloc byte[16];
         for (uint lanes = w->Active; lanes != 0; lanes &= lanes - 1)
         {
             int lane = BitOperations.TrailingZeroCount(lanes);

@@ -88,7 +88,7 @@ public sealed unsafe class AtomicTests
                     Assert.That(now, Is.EqualTo(after), $"{space} {op}");
                 }
                 Assert.That(size == 8 ? rig.Get64(d, 9) : rig.Get32(d, 9), Is.EqualTo(before));
-                Assert.That(size == 8 ? rig.Get64(d, 8) : rig.Get32(d, 8) & 0x7777, Is.EqualTo(size == 8 ? 0x7777777777777777 : 0x7777));
+                Assert.That(rig.Get32(d, 8), Is.EqualTo(0x77777777), "an inactive lane");
             }
         }
     }
@@ -121,7 +121,8 @@ public sealed unsafe class AtomicTests
     }
 
     [Test]
-    public void Atom_OfTwoThreads_LosesNothing([Values("add.u32", "add.u64", "add.f32", "add.f16", "inc.u32")] string op)
+    public void Atom_OfTwoThreads_LosesNothing(
+        [Values("add.u32", "add.u64", "add.f32", "add.f16", "inc.u32")] string op)
     {
         const int Rounds = 1000;
         using var rig = new MemoryRig(warps: 2);

@@ -23,7 +23,8 @@ public sealed unsafe class CheckTests
         int value = rig.W32(_ => 0);
         string key = access == "red" ? "red.global.add.u32" : $"{access}.global.b32";
         rig.Run(key, rig.At(l => a + (ulong)l * 4 + 872), value); // the last lane ends at 1000
-        KernelFault fault = Fault(() => rig.Run(key, rig.At(l => a + (ulong)l * 4 + 880), value), FaultKind.OutOfBounds);
+        KernelFault fault = Fault(() => rig.Run(key, rig.At(l => a + (ulong)l * 4 + 880), value),
+            FaultKind.OutOfBounds);
         string verb = access switch { "ld" => "read", "st" => "write", _ => "atomic access" };
         Assert.That(fault.Detail, Is.EqualTo($"{verb} of 4 bytes at 0x{a + 1000:x}, 0 bytes past the end of live " +
             $"allocation 'weights' (1000 bytes at 0x{a:x})"));
@@ -41,8 +42,10 @@ public sealed unsafe class CheckTests
     {
         using var rig = new MemoryRig(CheckFlags.Bounds);
         ulong a = rig.Device(1002, _ => 0, "odd");
-        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(_ => a + 1000), rig.W32()), FaultKind.OutOfBounds);
-        Assert.That(fault.Detail, Does.Contain("1000 bytes into live allocation 'odd'").And.Contain("crosses by 2 bytes"));
+        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(_ => a + 1000), rig.W32()),
+            FaultKind.OutOfBounds);
+        Assert.That(fault.Detail, Does.Contain("1000 bytes into live allocation 'odd'")
+            .And.Contain("crosses by 2 bytes"));
         fault = Fault(() => rig.Run("ld.global.v4.b32", rig.At(_ => a - 4), rig.W32(), rig.W32(), rig.W32(), rig.W32()),
             FaultKind.OutOfBounds);
         Assert.That(fault.Detail, Does.Contain("4 bytes before live allocation 'odd'"));
@@ -65,7 +68,8 @@ public sealed unsafe class CheckTests
         int d = rig.W32();
         rig.Run("ld.global.b32", rig.At(_ => a), d);
         rig.Heap.Free(a);
-        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(l => l == 7 ? a + 28 : b), d), FaultKind.UseAfterFree);
+        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(l => l == 7 ? a + 28 : b), d),
+            FaultKind.UseAfterFree);
         Assert.That(fault.Detail, Does.Contain("28 bytes into freed allocation 'old' (1024 bytes at"));
         Assert.That(fault.Thread, Is.EqualTo(new Dim3(7, 0, 0)));
     }
@@ -89,7 +93,8 @@ public sealed unsafe class CheckTests
         rig.Run($"ld.{space}.v4.b32", rig.At(_ => a + 16), d);
         rig.Run($"ld.{space}.v4.b8", rig.At(_ => a + 4), d);
         rig.Run($"ld.{space}.b16", rig.At(_ => a + 6), d[0]);
-        KernelFault fault = Fault(() => rig.Run($"ld.{space}.v4.b32", rig.At(l => a + (l == 2 ? 8UL : 16)), d), FaultKind.Misaligned);
+        KernelFault fault = Fault(() => rig.Run($"ld.{space}.v4.b32", rig.At(l => a + (l == 2 ? 8UL : 16)), d),
+            FaultKind.Misaligned);
         Assert.That(fault.Thread, Is.EqualTo(new Dim3(2, 0, 0)));
         Assert.That(fault.Detail, Does.StartWith("read of 16 bytes at").And.Contain("not a multiple of 16"));
         if (space == "global")
@@ -103,7 +108,8 @@ public sealed unsafe class CheckTests
         using var rig = new MemoryRig(CheckFlags.All);
         ulong a = rig.Device(1024, null, "scores");
         int v = rig.W32(_ => 1), d = rig.W32();
-        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(l => a + 4 * (ulong)l), d), FaultKind.Uninitialised);
+        KernelFault fault = Fault(() => rig.Run("ld.global.b32", rig.At(l => a + 4 * (ulong)l), d),
+            FaultKind.Uninitialised);
         Assert.That(fault.Detail, Is.EqualTo($"read of 4 bytes at 0x{a:x}, but byte 0x{a:x} has never been written; " +
             $"0 bytes into live allocation 'scores' (1024 bytes at 0x{a:x})"));
         rig.Heap.MarkInitialised(a, 131); // a copy from the host, one byte short

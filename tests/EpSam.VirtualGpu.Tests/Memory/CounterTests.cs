@@ -24,7 +24,8 @@ public sealed unsafe class CounterTests
         using MemoryRig rig = NewRig();
         ulong a = rig.Device(1 << 18, null) + (ulong)start;
         int[] d = [rig.W64(), rig.W64(), rig.W64(), rig.W64()];
-        int n = type[0] == 'v' ? 4 : 1, bytes = type switch { "v4.b32" => 16, "b64" => 8, "b16" => 2, "b8" => 1, _ => 4 };
+        int n = type[0] == 'v' ? 4 : 1;
+        int bytes = type switch { "v4.b32" => 16, "b64" => 8, "b16" => 2, "b8" => 1, _ => 4 };
         rig.Run($"ld.global.{type}", rig.At(l => a + (ulong)(l * stride)), d[..n]);
         Assert.That(rig.Count(Counter.GlobalRequests), Is.EqualTo(1));
         Assert.That(rig.Count(Counter.GlobalSectors), Is.EqualTo(sectors));

@@ -80,7 +80,8 @@ public sealed unsafe class LoadStoreTests
                     expected = Decode(contents[memory.Lanes == 1 ? 0 : lane], offsets[lane] + i * size, type);
                 ulong actual = type == "b64" ? rig.Get64(registers[i], lane) : rig.Get32(registers[i], lane);
                 if (actual != expected)
-                    Assert.Fail($"{key} {pattern} mask {mask:x}: register {i} lane {lane}: {actual:x}, not {expected:x}");
+                    Assert.Fail($"{key} {pattern} mask {mask:x}: register {i} lane {lane}: " +
+                        $"{actual:x}, not {expected:x}");
             }
         }
     }
@@ -98,7 +99,9 @@ public sealed unsafe class LoadStoreTests
         int[] address = Address(rig, memory, offsets, mask, random.Next(2) == 0);
         var registers = new int[count];
         for (int i = 0; i < count; i++)
-            registers[i] = type == "b64" ? rig.W64(_ => (ulong)random.NextInt64()) : rig.W32(_ => (uint)random.NextInt64());
+            registers[i] = type == "b64"
+                ? rig.W64(_ => (ulong)random.NextInt64())
+                : rig.W32(_ => (uint)random.NextInt64());
         rig.Warp->Active = mask;
         rig.Run(key, address, registers);
         for (int lane = 0; lane < 32; lane++)
@@ -107,7 +110,8 @@ public sealed unsafe class LoadStoreTests
                 continue;
             for (int i = 0; i < count * size; i++)
             {
-                ulong value = type == "b64" ? rig.Get64(registers[i / size], lane) : rig.Get32(registers[i / size], lane);
+                int r = registers[i / size];
+                ulong value = type == "b64" ? rig.Get64(r, lane) : rig.Get32(r, lane);
                 contents[memory.Lanes == 1 ? 0 : lane][offsets[lane] + i] = (byte)(value >> 8 * (i % size));
             }
         }
@@ -267,7 +271,9 @@ public sealed unsafe class LoadStoreTests
     static int[] Address(MemoryRig rig, Range memory, int[] offsets, uint mask, bool wide)
     {
         const int Constant = -48; // half of the address in the instruction
-        ulong Of(int lane) => (mask >> lane & 1) == 0 ? 0xBAD0_BAD0_BAD0_BAD0 : memory.Start + (ulong)(offsets[lane] - Constant);
+        ulong Of(int lane) => (mask >> lane & 1) == 0
+            ? 0xBAD0_BAD0_BAD0_BAD0
+            : memory.Start + (ulong)(offsets[lane] - Constant);
         return wide || memory.Wide ? rig.At(Of, Constant) : rig.At32(l => (uint)Of(l), Constant);
     }
 

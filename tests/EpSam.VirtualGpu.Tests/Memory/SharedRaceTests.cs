@@ -37,8 +37,10 @@ public sealed unsafe class SharedRaceTests
         _rig.RunWarp(warp, key, [.. address, .. operands]);
     }
 
-    void Write(int warp, int line, int[] address, uint lanes = uint.MaxValue) => Do(warp, "st.shared.b32", line, address, lanes);
-    void Read(int warp, int line, int[] address, uint lanes = uint.MaxValue) => Do(warp, "ld.shared.b32", line, address, lanes);
+    void Write(int warp, int line, int[] address, uint lanes = uint.MaxValue) =>
+        Do(warp, "st.shared.b32", line, address, lanes);
+    void Read(int warp, int line, int[] address, uint lanes = uint.MaxValue) =>
+        Do(warp, "ld.shared.b32", line, address, lanes);
     void Atomic(int warp, int line, int[] address, uint lanes = uint.MaxValue) =>
         Do(warp, "red.shared.add.u32", line, address, lanes);
     void Barrier() => _rig.Block->Epoch++;
@@ -73,8 +75,8 @@ public sealed unsafe class SharedRaceTests
     {
         Write(0, 10, Row());
         KernelFault fault = Fault(FaultKind.Race, () => Read(1, 20, Row(4)));
-        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 4 (0x4) by thread (0,1,0) races with the " +
-            "write in PTX line 10 by thread (1,0,0) at byte 4: no block-wide barrier between them"));
+        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 4 (0x4) by thread (0,1,0) races with " +
+            "the write in PTX line 10 by thread (1,0,0) at byte 4: no block-wide barrier between them"));
         Assert.That(fault.Line, Is.EqualTo(20));
         Assert.That(fault.Thread, Is.EqualTo(new Dim3(0, 1, 0)));
     }
@@ -85,7 +87,8 @@ public sealed unsafe class SharedRaceTests
         Initialise();
         Read(0, 10, Row());
         KernelFault fault = Fault(FaultKind.Race, () => Write(1, 20, Row()));
-        Assert.That(fault.Detail, Does.StartWith("write of 4 bytes").And.Contain("read in PTX line 10 by thread (0,0,0)"));
+        Assert.That(fault.Detail, Does.StartWith("write of 4 bytes")
+            .And.Contain("read in PTX line 10 by thread (0,0,0)"));
     }
 
     [Test]
@@ -127,7 +130,8 @@ public sealed unsafe class SharedRaceTests
         Write(0, 10, Row());
         int[] shifted = _rig.At32(l => (uint)(4 * (l ^ 1)));
         KernelFault fault = Fault(FaultKind.Race, () => Read(0, 20, shifted));
-        Assert.That(fault.Detail, Does.Contain("write in PTX line 10 by thread (1,0,0)").And.Contain("no bar.warp.sync"));
+        Assert.That(fault.Detail, Does.Contain("write in PTX line 10 by thread (1,0,0)")
+            .And.Contain("no bar.warp.sync"));
         WarpBarrier(0);
         Read(0, 21, shifted);
         fault = Fault(FaultKind.Race, () => Write(0, 22, Row()));
@@ -199,8 +203,8 @@ public sealed unsafe class SharedRaceTests
         Do(0, "st.shared.b16", 10, _rig.At32(l => (uint)(4 * l)));
         Do(0, "ld.shared.b16", 11, _rig.At32(l => (uint)(4 * l)));
         KernelFault fault = Fault(FaultKind.Uninitialised, () => Read(0, 12, Row()));
-        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 0 (0x0) by thread (0,0,0) but byte 2 has " +
-            "not been written since the block started"));
+        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 0 (0x0) by thread (0,0,0) but byte 2 " +
+            "has not been written since the block started"));
         Fault(FaultKind.Uninitialised, () => Atomic(0, 12, Row()));
     }
 
@@ -230,7 +234,8 @@ public sealed unsafe class SharedRaceTests
         int[] from = rig.At(l => l % (bytes + 3) == 0 ? 0xBAD : a + (ulong)(l * bytes)); // unread: anything goes
         rig.Warp->Active = 0x7FFF_FFFF;
         rig.RunWarp(0, "cp.async.ca", [.. rig.At32(l => (uint)(l * 32)), .. from, bytes, read]);
-        rig.RunWarp(0, "cp.async.cg", [.. rig.At32(l => (uint)(l * 32 + 16)), .. rig.At(l => a + (ulong)(l * bytes)), bytes, -1]);
+        rig.RunWarp(0, "cp.async.cg", [.. rig.At32(l => (uint)(l * 32 + 16)),
+            .. rig.At(l => a + (ulong)(l * bytes)), bytes, -1]);
         for (int lane = 0; lane < 32; lane++)
         {
             for (int i = 0; i < 16; i++)
@@ -250,8 +255,8 @@ public sealed unsafe class SharedRaceTests
         _rig.Line = 7;
         _rig.RunWarp(0, "cp.async.ca", Copy(Row(), a, 4));
         KernelFault fault = Fault(FaultKind.AsyncCopyNotWaited, () => Read(0, 8, Row()));
-        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 0 (0x0) by thread (0,0,0) but byte 0 is " +
-            "the destination of the cp.async in PTX line 7 by thread (0,0,0), which has not waited for it"));
+        Assert.That(fault.Detail, Is.EqualTo("read of 4 bytes at shared offset 0 (0x0) by thread (0,0,0) but byte 0 " +
+            "is the destination of the cp.async in PTX line 7 by thread (0,0,0), which has not waited for it"));
         _rig.RunWarp(0, "cp.async.commit_group");
         Fault(FaultKind.AsyncCopyNotWaited, () => Read(0, 8, Row()));
         _rig.RunWarp(0, "cp.async.wait_group", 1); // one group may stay unfinished: this one
