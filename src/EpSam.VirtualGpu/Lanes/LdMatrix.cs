@@ -73,7 +73,7 @@ internal static unsafe class LdMatrix
         if (wrong) Fail(w, f, o, lanes, generic);
     }
 
-    /// <summary>Uninitialised reads, races and counters; a row counts as read by the lane that has its address.</summary>
+    /// <summary>Uninitialised reads, races and counters; a row is read by the lane that has its address.</summary>
     static void CheckRows(Warp* w, byte* f, int* o, int lanes, bool generic)
     {
         ulong* offsets = stackalloc ulong[32];

@@ -123,7 +123,7 @@ public sealed unsafe class MmaKernelTests
     [TestCase("{%f0, %f1}, {%r0, %r1, %r2, %r3}, {%r4, %r5}, {%f0, %f1, %f2, %f3}", "operand d must be a vector of 4")]
     [TestCase("{%f0, %f1, %f2, %f3}, {%r0, %r1}, {%r4, %r5}, {%f0, %f1, %f2, %f3}", "operand a must be a vector of 4")]
     [TestCase("{%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, %r4, {%f0, %f1, %f2, %f3}", "operand b must be")]
-    [TestCase("{%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, {%r4, %r5}", "4 operands")]
+    [TestCase("{%f0, %f1, %f2, %f3}, {%r0, %r1, %r2, %r3}, {%r4, %r5}", "operands, not 3")]
     public void WrongFragments_AreErrorsAtLoad(string operands, string message)
     {
         string text = Header + ".visible .entry k() { .reg .b32 %r<8>; .reg .f32 %f<8>;\n" +
