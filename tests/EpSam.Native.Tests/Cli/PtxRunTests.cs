@@ -262,11 +262,11 @@ public sealed class PtxRunTests
     [Test]
     public void Check_InstructionThatDoesNotExist_NamesLineColumnAndInstruction()
     {
-        File.WriteAllText(ptx, Axpy.Replace("mad.lo.u32 %r5", "mad.lo.f32 %r5"));
+        File.WriteAllText(ptx, Axpy.Replace("mad.lo.u32 %r5", "mad.middle.u32 %r5"));
         int line = Array.FindIndex(Axpy.Split('\n'), l => l.Contains("mad.lo.u32 %r5")) + 1;
         CommandLine result = CommandLine.Run("ptx", "check", ptx);
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.StartWith($"epsam: {ptx}: ").And.Contain($"line {line}, column 5").And.Contain("mad.lo.f32"));
+        Assert.That(result.Error, Does.StartWith($"epsam: {ptx}: ").And.Contain($"line {line}, column 5").And.Contain("mad.middle.u32"));
     }
 
     [Test]
