@@ -86,7 +86,7 @@ internal static class Instructions
         ("activemask", "d:b32"),
         ("redux", "d s s:u32"),
         // 9.7.13, 9.7.14 matrices
-        ("mma", "V V V V / V V V V V i"),
+        ("mma", "V V V V"),
         ("ldmatrix", "V a"),
         ("movmatrix", "d:b32 s:b32"),
         // 9.7.11 control flow (call has a grammar of its own), 9.7.17 others
