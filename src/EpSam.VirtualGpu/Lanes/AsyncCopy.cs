@@ -16,10 +16,13 @@ internal static unsafe class AsyncCopy
     const int Source = 3, Size = 6, Read = 7; // in the operand list
 
     [PtxWarp("cp.async.{ca,cg}")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Copy(Warp* w, byte* f, int* o)
     {
         bool registers = o[0] >= 0 && o[Source] >= 0 && o[Source + 2] != 0;
-        if (o[Read] >= 0 || !registers || !MemoryLanes.IsSmall(o[1]))
+        // Kernels that mask their tails give a source size to every copy; in all tiles but the last it is the whole size.
+        bool whole = o[Read] < 0 || ReadsWhole(f + o[Read], (uint)o[Size]);
+        if (!whole || !registers || !MemoryLanes.IsSmall(o[1]))
         {
             CopyPart(w, f, o);
             return;
@@ -33,6 +36,11 @@ internal static unsafe class AsyncCopy
         else
             Move(w->Active, o[Size], from, new WideLanes(f + o[0], shared));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool ReadsWhole(byte* register, uint bytes) =>
+        Vector512.GreaterThanOrEqualAll(
+            Vector512.Min(Vector512.Load((uint*)register), Vector512.Load((uint*)register + 16)), Vector512.Create(bytes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Move<TTo>(uint active, int bytes, WideLanes from, TTo to) where TTo : struct, ILanes
@@ -53,12 +61,14 @@ internal static unsafe class AsyncCopy
     [PtxWarp("cp.async.commit_group")]
     [PtxWarp("cp.async.wait_group")]
     [PtxWarp("cp.async.wait_all")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Nothing(Warp* w, byte* f, int* o)
     {
         // The copies are complete already.
     }
 
     [PtxWarp("cp.async.{ca,cg}", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void CopyChecked(Warp* w, byte* f, int* o)
     {
         int bytes = o[Size];
@@ -91,6 +101,7 @@ internal static unsafe class AsyncCopy
     }
 
     [PtxWarp("cp.async.commit_group", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Commit(Warp* w, byte* f, int* o)
     {
         WarpState.Lane[] lanes = WarpState.Of(w).Lanes;
@@ -99,10 +110,12 @@ internal static unsafe class AsyncCopy
     }
 
     [PtxWarp("cp.async.wait_group", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Wait(Warp* w, byte* f, int* o) => Wait(w, o[0]);
 
     // wait_all also waits for copies of the group that has not been committed.
     [PtxWarp("cp.async.wait_all", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void WaitAll(Warp* w, byte* f, int* o)
     {
         Commit(w, f, o);

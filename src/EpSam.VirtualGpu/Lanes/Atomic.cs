@@ -6,6 +6,7 @@ using System.Numerics;
 using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Driver;
 using EpSam.VirtualGpu.Exec;
+using System.Runtime.CompilerServices;
 
 namespace EpSam.VirtualGpu.Lanes;
 
@@ -14,39 +15,50 @@ internal static unsafe class Atomic
     static readonly AtomicOp[] s_bits = [AtomicOp.And, AtomicOp.Or, AtomicOp.Xor, AtomicOp.Exch, AtomicOp.Cas];
 
     [PtxWarp("atom.<global,shared,generic>.<and,or,xor,exch,cas>.<b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomBits(Warp* w, byte* f, int* o) =>
         Atom(w, f, o, AtomicType.B32 + o[8], s_bits[o[7]]);
 
     [PtxWarp("atom.<global,shared,generic>.cas.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomCas16(Warp* w, byte* f, int* o) => Atom(w, f, o, AtomicType.B16, AtomicOp.Cas);
 
     [PtxWarp("atom.<global,shared,generic>.add.<u32,s32,u64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomAdd(Warp* w, byte* f, int* o) => Atom(w, f, o, AtomicType.U32 + o[7], AtomicOp.Add);
 
     [PtxWarp("atom.<global,shared,generic>.<min,max>.<u32,s32,u64,s64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomMinMax(Warp* w, byte* f, int* o) =>
         Atom(w, f, o, AtomicType.U32 + o[8], AtomicOp.Min + o[7]);
 
     [PtxWarp("atom.<global,shared,generic>.<inc,dec>.u32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomWrap(Warp* w, byte* f, int* o) => Atom(w, f, o, AtomicType.U32, AtomicOp.Inc + o[7]);
 
     [PtxWarp("atom.<global,shared,generic>.add.<f32,f64,f16,f16x2,bf16,bf16x2>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AtomFloat(Warp* w, byte* f, int* o) => Atom(w, f, o, AtomicType.F32 + o[7], AtomicOp.Add);
 
     [PtxWarp("red.<global,shared,generic>.<and,or,xor>.<b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RedBits(Warp* w, byte* f, int* o) => Red(w, f, o, AtomicType.B32 + o[6], s_bits[o[5]]);
 
     [PtxWarp("red.<global,shared,generic>.add.<u32,s32,u64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RedAdd(Warp* w, byte* f, int* o) => Red(w, f, o, AtomicType.U32 + o[5], AtomicOp.Add);
 
     [PtxWarp("red.<global,shared,generic>.<min,max>.<u32,s32,u64,s64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RedMinMax(Warp* w, byte* f, int* o) =>
         Red(w, f, o, AtomicType.U32 + o[6], AtomicOp.Min + o[5]);
 
     [PtxWarp("red.<global,shared,generic>.<inc,dec>.u32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RedWrap(Warp* w, byte* f, int* o) => Red(w, f, o, AtomicType.U32, AtomicOp.Inc + o[5]);
 
     [PtxWarp("red.<global,shared,generic>.add.<f32,f64,f16,f16x2,bf16,bf16x2>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void RedFloat(Warp* w, byte* f, int* o) => Red(w, f, o, AtomicType.F32 + o[5], AtomicOp.Add);
 
     static readonly Space[] s_spaces = [Space.Global, Space.Shared, Space.Generic];

@@ -17,12 +17,15 @@ internal static unsafe class LdMatrix
 
     // Operands: address (3 ints), destinations, then the choices of .trans and of the state space (none means generic).
     [PtxWarp("ldmatrix.sync.aligned.m8n8.x1<,.trans><.shared,.generic,>.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void X1(Warp* w, byte* f, int* o) => Run(w, f, o, 1);
 
     [PtxWarp("ldmatrix.sync.aligned.m8n8.x2<,.trans><.shared,.generic,>.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void X2(Warp* w, byte* f, int* o) => Run(w, f, o, 2);
 
     [PtxWarp("ldmatrix.sync.aligned.m8n8.x4<,.trans><.shared,.generic,>.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void X4(Warp* w, byte* f, int* o) => Run(w, f, o, 4);
 
     [SkipLocalsInit]

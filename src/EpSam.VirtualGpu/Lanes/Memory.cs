@@ -4,117 +4,154 @@
 // s16 are sign-extended. The frequent forms have methods of their own; the others go through a table.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-ld
 using EpSam.VirtualGpu.Exec;
+using System.Runtime.CompilerServices;
 
 namespace EpSam.VirtualGpu.Lanes;
 
 internal static unsafe class Memory
 {
     [PtxWarp("ld.{global,const}.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal32(Warp* w, byte* f, int* o) => MemoryAccess.Load1<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("ld.{global,const}.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal64(Warp* w, byte* f, int* o) => MemoryAccess.Load1<GlobalSpace, B64>(w, f, o);
 
     [PtxWarp("ld.{global,const}.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal16(Warp* w, byte* f, int* o) => MemoryAccess.Load1<GlobalSpace, B16>(w, f, o);
 
     [PtxWarp("ld.{global,const}.v2.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal2x32(Warp* w, byte* f, int* o) => MemoryAccess.Load2<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("ld.{global,const}.v4.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal4x32(Warp* w, byte* f, int* o) => MemoryAccess.Load4<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("ld.{global,const}.v2.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadGlobal2x64(Warp* w, byte* f, int* o) => MemoryAccess.Load2<GlobalSpace, B64>(w, f, o);
 
     [PtxWarp("ld.shared.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared32(Warp* w, byte* f, int* o) => MemoryAccess.Load1<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("ld.shared.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared64(Warp* w, byte* f, int* o) => MemoryAccess.Load1<SharedSpace, B64>(w, f, o);
 
     [PtxWarp("ld.shared.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared16(Warp* w, byte* f, int* o) => MemoryAccess.Load1<SharedSpace, B16>(w, f, o);
 
     [PtxWarp("ld.shared.v2.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared2x32(Warp* w, byte* f, int* o) => MemoryAccess.Load2<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("ld.shared.v4.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared4x32(Warp* w, byte* f, int* o) => MemoryAccess.Load4<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("ld.shared.v2.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadShared2x64(Warp* w, byte* f, int* o) => MemoryAccess.Load2<SharedSpace, B64>(w, f, o);
 
     [PtxWarp("st.global.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal32(Warp* w, byte* f, int* o) => MemoryAccess.Store1<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("st.global.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal64(Warp* w, byte* f, int* o) => MemoryAccess.Store1<GlobalSpace, B64>(w, f, o);
 
     [PtxWarp("st.global.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal16(Warp* w, byte* f, int* o) => MemoryAccess.Store1<GlobalSpace, B16>(w, f, o);
 
     [PtxWarp("st.global.v2.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal2x32(Warp* w, byte* f, int* o) => MemoryAccess.Store2<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("st.global.v4.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal4x32(Warp* w, byte* f, int* o) => MemoryAccess.Store4<GlobalSpace, B32>(w, f, o);
 
     [PtxWarp("st.global.v2.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal2x64(Warp* w, byte* f, int* o) => MemoryAccess.Store2<GlobalSpace, B64>(w, f, o);
 
     [PtxWarp("st.shared.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared32(Warp* w, byte* f, int* o) => MemoryAccess.Store1<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("st.shared.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared64(Warp* w, byte* f, int* o) => MemoryAccess.Store1<SharedSpace, B64>(w, f, o);
 
     [PtxWarp("st.shared.b16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared16(Warp* w, byte* f, int* o) => MemoryAccess.Store1<SharedSpace, B16>(w, f, o);
 
     [PtxWarp("st.shared.v2.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared2x32(Warp* w, byte* f, int* o) => MemoryAccess.Store2<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("st.shared.v4.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared4x32(Warp* w, byte* f, int* o) => MemoryAccess.Store4<SharedSpace, B32>(w, f, o);
 
     [PtxWarp("st.shared.v2.b64")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreShared2x64(Warp* w, byte* f, int* o) => MemoryAccess.Store2<SharedSpace, B64>(w, f, o);
 
     [PtxWarp("ld.<{global,const},shared>.<b8,s8,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadNarrow(Warp* w, byte* f, int* o) => Load(s_main[o[4]], s_narrow[o[5]], 1)(w, f, o);
 
     [PtxWarp("ld.<{global,const},shared>.v2.<b8,s8,b16,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadNarrow2(Warp* w, byte* f, int* o) => Load(s_main[o[5]], (ElementType)o[6], 2)(w, f, o);
 
     [PtxWarp("ld.<{global,const},shared>.v4.<b8,s8,b16,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadNarrow4(Warp* w, byte* f, int* o) => Load(s_main[o[7]], (ElementType)o[8], 4)(w, f, o);
 
     [PtxWarp("ld.<local,param,generic>.<b8,s8,b16,s16,b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadOther(Warp* w, byte* f, int* o) => Load(s_other[o[4]], (ElementType)o[5], 1)(w, f, o);
 
     [PtxWarp("ld.<local,param,generic>.v2.<b8,s8,b16,s16,b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadOther2(Warp* w, byte* f, int* o) => Load(s_other[o[5]], (ElementType)o[6], 2)(w, f, o);
 
     [PtxWarp("ld.<local,param,generic>.v4.<b8,s8,b16,s16,b32>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void LoadOther4(Warp* w, byte* f, int* o) => Load(s_other[o[7]], (ElementType)o[8], 4)(w, f, o);
 
     [PtxWarp("st.<global,shared>.<b8,s8,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreNarrow(Warp* w, byte* f, int* o) => Store(s_main[o[4]], s_narrow[o[5]], 1)(w, f, o);
 
     [PtxWarp("st.<global,shared>.v2.<b8,s8,b16,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreNarrow2(Warp* w, byte* f, int* o) => Store(s_main[o[5]], (ElementType)o[6], 2)(w, f, o);
 
     [PtxWarp("st.<global,shared>.v4.<b8,s8,b16,s16>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreNarrow4(Warp* w, byte* f, int* o) => Store(s_main[o[7]], (ElementType)o[8], 4)(w, f, o);
 
     [PtxWarp("st.<local,generic>.<b8,s8,b16,s16,b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreOther(Warp* w, byte* f, int* o) => Store(s_written[o[4]], (ElementType)o[5], 1)(w, f, o);
 
     [PtxWarp("st.<local,generic>.v2.<b8,s8,b16,s16,b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreOther2(Warp* w, byte* f, int* o) => Store(s_written[o[5]], (ElementType)o[6], 2)(w, f, o);
 
     [PtxWarp("st.<local,generic>.v4.<b8,s8,b16,s16,b32>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreOther4(Warp* w, byte* f, int* o) => Store(s_written[o[7]], (ElementType)o[8], 4)(w, f, o);
 
     const int Types = 6, Widths = 3;

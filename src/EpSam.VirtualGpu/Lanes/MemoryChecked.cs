@@ -15,21 +15,27 @@ internal static unsafe class MemoryChecked
     static readonly int[] s_size = [1, 1, 2, 2, 4, 8]; // of ElementType
 
     [PtxWarp("ld.<global,const,shared,local,param,generic>.<b8,s8,b16,s16,b32,b64>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Load(Warp* w, byte* f, int* o) => Load(w, f, o, 1);
 
     [PtxWarp("ld.<global,const,shared,local,param,generic>.v2.<b8,s8,b16,s16,b32,b64>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Load2(Warp* w, byte* f, int* o) => Load(w, f, o, 2);
 
     [PtxWarp("ld.<global,const,shared,local,param,generic>.v4.<b8,s8,b16,s16,b32>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Load4(Warp* w, byte* f, int* o) => Load(w, f, o, 4);
 
     [PtxWarp("st.<global,shared,local,generic>.<b8,s8,b16,s16,b32,b64>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store(Warp* w, byte* f, int* o) => Store(w, f, o, 1);
 
     [PtxWarp("st.<global,shared,local,generic>.v2.<b8,s8,b16,s16,b32,b64>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store2(Warp* w, byte* f, int* o) => Store(w, f, o, 2);
 
     [PtxWarp("st.<global,shared,local,generic>.v4.<b8,s8,b16,s16,b32>", Checked = true)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Store4(Warp* w, byte* f, int* o) => Store(w, f, o, 4);
 
     static void Load(Warp* w, byte* f, int* o, int count)

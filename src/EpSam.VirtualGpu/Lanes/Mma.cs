@@ -12,6 +12,7 @@ internal static unsafe class Mma
     const int RegisterBytes = 128;
 
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Bf16K16(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))
@@ -24,6 +25,7 @@ internal static unsafe class Mma
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Bf16K8(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))
@@ -36,6 +38,7 @@ internal static unsafe class Mma
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void F16K16(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))
@@ -47,6 +50,7 @@ internal static unsafe class Mma
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void F16K8(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))
@@ -59,6 +63,7 @@ internal static unsafe class Mma
 
     [SkipLocalsInit]
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void F16K16AccumulateF16(Warp* w, byte* f, int* o)
     {
         if (Sinks2(w, o))
@@ -75,6 +80,7 @@ internal static unsafe class Mma
 
     [SkipLocalsInit]
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void F16K8AccumulateF16(Warp* w, byte* f, int* o)
     {
         if (Sinks2(w, o))
@@ -90,6 +96,7 @@ internal static unsafe class Mma
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Tf32K4(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))
@@ -102,6 +109,7 @@ internal static unsafe class Mma
     }
 
     [PtxWarp("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Tf32K8(Warp* w, byte* f, int* o)
     {
         if (Sinks4(w, o))

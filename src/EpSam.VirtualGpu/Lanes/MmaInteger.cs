@@ -11,12 +11,15 @@ internal static unsafe class MmaInteger
 
     // Operand counts d, a, b, c; the choices of .satfinite and of the two types follow.
     [PtxWarp("mma.sync.aligned.m8n8k16.row.col<,.satfinite>.s32.<u8,s8>.<u8,s8>.s32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void M8K16(Warp* w, byte* f, int* o) => Run(w, f, o, 2, 1, 1);
 
     [PtxWarp("mma.sync.aligned.m16n8k16.row.col<,.satfinite>.s32.<u8,s8>.<u8,s8>.s32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void M16K16(Warp* w, byte* f, int* o) => Run(w, f, o, 4, 2, 1);
 
     [PtxWarp("mma.sync.aligned.m16n8k32.row.col<,.satfinite>.s32.<u8,s8>.<u8,s8>.s32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void M16K32(Warp* w, byte* f, int* o) => Run(w, f, o, 4, 4, 2);
 
     /// <summary>

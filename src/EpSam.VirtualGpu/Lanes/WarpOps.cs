@@ -19,6 +19,7 @@ internal static unsafe class WarpOps
     const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
 
     [PtxWarp("shfl.sync.<up,down,bfly,idx>.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ShflSync(Warp* w, byte* f, int* o)   // d, p, a, b, c, membermask, mode
     {
         uint* members = (uint*)(f + o[5]);
@@ -27,6 +28,7 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("shfl.<up,down,bfly,idx>.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Shfl(Warp* w, byte* f, int* o) =>    // d, p, a, b, c, mode
         Shuffle(w->Active, f, o, U32.AllBitsSet, U32.AllBitsSet, o[5]);
 
@@ -93,6 +95,7 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("vote.sync.<all,any,uni>.pred")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void VoteSync(Warp* w, byte* f, int* o)   // d, p, membermask, mode
     {
         uint* members = (uint*)(f + o[2]);
@@ -106,6 +109,7 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("vote.<all,any,uni>.pred")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void VoteOld(Warp* w, byte* f, int* o) =>   // d, p, mode
         StoreBits(f, o[0], w->Active, Vote(*(uint*)(f + o[1]), w->Active, o[2]) ? ~0u : 0);
 
@@ -116,6 +120,7 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("vote.sync.ballot.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void BallotSync(Warp* w, byte* f, int* o)   // d, p, membermask
     {
         uint* members = (uint*)(f + o[2]);
@@ -129,13 +134,16 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("vote.ballot.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void BallotOld(Warp* w, byte* f, int* o) =>   // d, p
         Fill(f, o[0], w->Active, *(uint*)(f + o[1]) & w->Active);
 
     [PtxWarp("activemask.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ActiveMask(Warp* w, byte* f, int* o) => Fill(f, o[0], w->Active, w->Active);
 
     [PtxWarp("match.any.sync.<b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MatchAny(Warp* w, byte* f, int* o)   // d, a, membermask, width
     {
         uint* members = (uint*)(f + o[2]);
@@ -156,6 +164,7 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("match.all.sync.<b32,b64>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void MatchAll(Warp* w, byte* f, int* o)   // d, p, a, membermask, width
     {
         uint* members = (uint*)(f + o[3]);
@@ -189,9 +198,11 @@ internal static unsafe class WarpOps
     }
 
     [PtxWarp("redux.sync.<add,min,max>.<u32,s32>")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Redux(Warp* w, byte* f, int* o) => Reduce(w, f, o, o[3] == 0 ? 0 : 2 * o[3] - 1 + o[4]);
 
     [PtxWarp("redux.sync.<and,or,xor>.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ReduxBits(Warp* w, byte* f, int* o) => Reduce(w, f, o, 5 + o[3]);
 
     static void Reduce(Warp* w, byte* f, int* o, int operation)   // d, a, membermask
