@@ -59,6 +59,14 @@ public sealed unsafe class Gpu : IDisposable
 
     internal Kernels Kernels => _kernels;
 
+    /// <summary>Gives cuBLAS memory of ours, or with null its own again; nothing where there is no cuBLAS.</summary>
+    internal void UseBlasWorkspace(Tensor? memory)
+    {
+        if (Blas is not CuBlas blas || (memory is null && _blasHandle.Value == 0)) return;
+        void* address = (void*)(memory?.Address.Value ?? 0);
+        blas.Check(blas.cublasSetWorkspace_v2(BlasHandle, address, (nuint)(memory?.Bytes ?? 0)));
+    }
+
     /// <summary>Makes the device current on the calling thread.</summary>
     public void MakeCurrent() => Driver.Check(Driver.cuCtxSetCurrent(_context));
 

@@ -1,0 +1,202 @@
+// All device memory of a run, in one driver allocation that is never followed by another. Two stacks grow towards each
+// other: at the bottom what lives on (weights, results, what backward needs), at the top temporaries, which end with their
+// scope. Addresses follow from the order of calls alone, so running the same code once on the null provider gives the
+// size to the byte (Plan.cs). Nothing is ever freed alone: a scope's end is one subtraction.
+using EpSam.Cuda;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Runtime;
+
+/// <summary>What memory is for.</summary>
+public enum ArenaUse
+{
+    /// <summary>Parameters of a model.</summary>
+    Weight,
+    /// <summary>What lives on: inputs, results, what backward needs.</summary>
+    Activation,
+    /// <summary>What ends with its scope.</summary>
+    Workspace,
+}
+
+/// <summary>One named piece of an arena.</summary>
+/// <param name="Name">What it holds, with the scopes it was taken in: "blocks.0/attn/qkv".</param>
+/// <param name="Use">What it is for.</param>
+/// <param name="Bytes">Size, a multiple of the alignment.</param>
+/// <param name="Offset">Distance from its end of the arena: the bottom, or for workspace the top.</param>
+/// <param name="Born">How many pieces were taken before it.</param>
+/// <param name="Died">How many had been taken when it ended; long.MaxValue when it has not.</param>
+public readonly record struct ArenaPiece(string Name, ArenaUse Use, long Bytes, long Offset, long Born, long Died)
+{
+    /// <summary>Alive after piece number <paramref name="step"/> was taken.</summary>
+    public bool IsAliveAt(long step) => Born <= step && step < Died;
+}
+
+/// <summary>Memory of one Gpu, handed out from both ends. Not thread-safe.</summary>
+public sealed unsafe class Arena : IDisposable
+{
+    /// <summary>Every piece starts at a multiple of this: what cuMemAlloc guarantees, and a whole number of sectors.</summary>
+    public const int Alignment = 256;
+
+    const long BlasWorkspaceBytes = 8 << 20; // cuBLAS's advice is 4 MiB up to sm_86; without ours it would allocate itself
+
+    readonly ulong _base;
+    readonly List<ArenaPiece>? _pieces;
+    readonly Stack<int> _kept = new(), _temporary = new(); // indices of living pieces, when recording
+    readonly List<string> _path = [];
+    long _bottom, _top, _taken;
+    int _scopes;
+    bool _disposed;
+
+    /// <summary>Allocates the memory of a plan. Throws CuException when the device has less.</summary>
+    public Arena(Gpu gpu, Plan plan) : this(gpu, plan.Peak, false)
+    {
+    }
+
+    internal Arena(Gpu gpu, long bytes, bool record)
+    {
+        Gpu = gpu;
+        Capacity = Align(bytes);
+        _pieces = record ? [] : null;
+        CUdeviceptr address;
+        gpu.Driver.Check(gpu.Driver.cuMemAlloc_v2(&address, (nuint)Capacity), $"the arena, {Sizes.Text(Capacity)}");
+        _base = address.Value;
+        gpu.UseBlasWorkspace(Keep("cuBLAS workspace", DType.U8, new Shape(BlasWorkspaceBytes), ArenaUse.Workspace));
+    }
+
+    /// <summary>Whose memory this is.</summary>
+    public Gpu Gpu { get; }
+
+    /// <summary>Bytes allocated from the driver.</summary>
+    public long Capacity { get; }
+
+    /// <summary>Bytes taken now, both ends.</summary>
+    public long Used => _bottom + _top;
+
+    /// <summary>The most bytes ever taken.</summary>
+    public long Peak { get; private set; }
+
+    internal long PeakStep { get; private set; } // the piece that made the peak
+
+    internal IReadOnlyList<ArenaPiece> Pieces => _pieces ?? [];
+
+    internal List<PlanPhase> Phases { get; } = [];
+
+    internal long Taken => _taken;
+
+    /// <summary>Takes memory that lives on: until the arena's end, or that of the step it is in. Content is undefined.</summary>
+    public Tensor Keep(string name, DType type, Shape shape, ArenaUse use = ArenaUse.Activation)
+    {
+        Tensor tensor = new(default, type, shape);
+        long bytes = Align(tensor.Bytes);
+        Reserve(name, tensor, bytes);
+        tensor = tensor with { Address = new CUdeviceptr(_base + (ulong)_bottom) };
+        Record(_kept, name, use, bytes, _bottom);
+        _bottom += bytes;
+        Note();
+        return tensor;
+    }
+
+    /// <summary>Takes memory that ends with the innermost scope. Content is undefined.</summary>
+    public Tensor Take(string name, DType type, Shape shape)
+    {
+        if (_scopes == 0) throw new InvalidOperationException($"{name}: temporaries are taken inside of a scope");
+        Tensor tensor = new(default, type, shape);
+        long bytes = Align(tensor.Bytes);
+        Reserve(name, tensor, bytes);
+        Record(_temporary, name, ArenaUse.Workspace, bytes, _top);
+        _top += bytes;
+        Note();
+        return tensor with { Address = new CUdeviceptr(_base + (ulong)(Capacity - _top)) };
+    }
+
+    /// <summary><c>using (arena.Scope("attn")) …</c>: its end gives back the temporaries taken inside.</summary>
+    public ArenaScope Scope(string name) => Open(name, false);
+
+    /// <summary>As a scope, and gives back what was kept inside too: one training step, one image.</summary>
+    public ArenaScope Step(string name) => Open(name, true);
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        Gpu.UseBlasWorkspace(null);
+        Gpu.Driver.Check(Gpu.Driver.cuMemFree_v2(new CUdeviceptr(_base)), $"the arena, {Sizes.Text(Capacity)}");
+    }
+
+    ArenaScope Open(string name, bool bottom)
+    {
+        _path.Add(name);
+        if (_pieces is not null) Phases.Add(new PlanPhase(string.Join('/', _path), _scopes, Used, _taken));
+        return new ArenaScope(this, ++_scopes, bottom ? _bottom : -1, _top, Phases.Count - 1);
+    }
+
+    internal void Close(int depth, long bottom, long top, int phase)
+    {
+        if (depth != _scopes) throw new InvalidOperationException($"scope {depth} ends inside of scope {_scopes}");
+        _scopes--;
+        _path.RemoveAt(_path.Count - 1);
+        _top = top;
+        End(_temporary, top);
+        if (bottom >= 0)
+        {
+            _bottom = bottom;
+            End(_kept, bottom);
+        }
+        if (phase >= 0) Phases[phase] = Phases[phase] with { LastStep = _taken };
+    }
+
+    void Reserve(string name, in Tensor tensor, long bytes)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (bytes > Capacity - Used)
+            throw new ArenaFullException(
+                $"{name} {tensor} needs {Sizes.Text(bytes)}, of the arena's {Sizes.Text(Capacity)} are {Sizes.Text(Capacity - Used)} "
+                + "left: what runs is not what was planned");
+    }
+
+    void Record(Stack<int> alive, string name, ArenaUse use, long bytes, long offset)
+    {
+        if (_pieces is not null)
+        {
+            alive.Push(_pieces.Count);
+            string full = _path.Count == 0 ? name : string.Join('/', _path) + "/" + name;
+            _pieces.Add(new ArenaPiece(full, use, bytes, offset, _taken, long.MaxValue));
+        }
+        _taken++;
+    }
+
+    void Note()
+    {
+        if (Used > Peak) (Peak, PeakStep) = (Used, _taken - 1);
+    }
+
+    // Pieces of one end at and above an offset end now.
+    void End(Stack<int> alive, long offset)
+    {
+        while (alive.TryPeek(out int i) && _pieces![i].Offset >= offset)
+        {
+            _pieces[i] = _pieces[i] with { Died = _taken };
+            alive.Pop();
+        }
+    }
+
+    static long Align(long bytes) => checked(bytes + Alignment - 1) / Alignment * Alignment;
+}
+
+/// <summary>The part of a run whose temporaries end together. Scopes end in the reverse order of their start.</summary>
+public readonly struct ArenaScope : IDisposable
+{
+    readonly Arena _arena;
+    readonly int _depth, _phase;
+    readonly long _bottom, _top;
+
+    internal ArenaScope(Arena arena, int depth, long bottom, long top, int phase) =>
+        (_arena, _depth, _bottom, _top, _phase) = (arena, depth, bottom, top, phase);
+
+    /// <summary>Gives back what was taken inside.</summary>
+    public void Dispose() => _arena.Close(_depth, _bottom, _top, _phase);
+}
+
+/// <summary>More memory was asked of an arena than its plan foresaw.</summary>
+public sealed class ArenaFullException(string message) : Exception(message);
