@@ -11,6 +11,9 @@ internal sealed class Program
     // Long straight-line code is cut, so that frame slots and IL locals are reused along it.
     const int MaxBlockWeight = 1500;
 
+    // The passes keep five sets of registers a block; this bounds them to about a gigabyte.
+    const long MaxAnalysisBits = 2_000_000_000;
+
     readonly Kernel kernel;
     readonly Dictionary<(bool Interpret, bool Checks, bool Counting), Variant> variants = [];
 
@@ -42,6 +45,8 @@ internal sealed class Program
         Kernel kernel = Builder.Build(module, entry, globals);
         ControlFlow.Clean(kernel, Homes.Weight, MaxBlockWeight);
         InterpretedVariant.MakeConstants(kernel);
+        if ((long)kernel.Blocks.Count * kernel.Regs.Count > MaxAnalysisBits)
+            throw new PtxException($"{entry.Name} is too large: {kernel.Blocks.Count} blocks with {kernel.Regs.Count} registers", entry.Position);
         return new Program(kernel, entry);
     }
 

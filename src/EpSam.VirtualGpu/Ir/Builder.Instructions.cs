@@ -453,9 +453,17 @@ internal sealed partial class Builder
     /// <summary>brx.idx: a chain of comparisons; an index past the end goes to the last target.</summary>
     void BranchIndexed(PtxStatement s)
     {
-        PtxOperand[] targets = s.Operands[1].Elements;
+        PtxOperand[] targets = s.Operands[1].Name is { } table && scope.Function.BranchTargets.TryGetValue(table, out PtxOperand[]? named)
+            ? named : s.Operands[1].Elements;
         if (targets.Length == 0) throw Error("brx.idx needs its list of targets");
-        if (s.Guard is not null) throw Error("a guarded brx.idx is not supported");
+        Block? after = null;
+        if (s.Guard is not null)
+        {
+            Block taken = NewBlock(s.Position);
+            after = NewBlock(s.Position);
+            Branch(RegOf(s.Guard), s.GuardNegated, taken, after);
+            block = taken;
+        }
         Src index = Source(s.Operands[0], RegClass.W32);
         for (int i = 0; i < targets.Length - 1; i++)
         {
@@ -466,7 +474,8 @@ internal sealed partial class Builder
             block = behind;
         }
         JumpTo(LabelOf(targets[^1]));
-        block = NewBlock(s.Position);
+        if (after is not null) MoveToEnd(after);
+        block = after ?? NewBlock(s.Position);
     }
 
     void Fence(PtxStatement s)

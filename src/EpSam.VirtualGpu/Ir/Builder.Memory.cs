@@ -75,7 +75,7 @@ internal sealed partial class Builder
         RegClass cls = ClassOf(bytes);
         if (space == "param" && IsCallParameter(s.Operands[1]))
         {
-            ParamRegs values = ParamOf(s.Operands[1].Name!);
+            ParamRegs values = ParamOf(s.Operands[1]);
             for (int i = 0; i < elements; i++)
                 if (Destination(to[i]) is { } d)
                     Filled(d, ParamReg(values, (int)s.Operands[1].Offset + i * bytes, bytes), type, to[i]);
@@ -141,7 +141,7 @@ internal sealed partial class Builder
         int bytes = TypeBytes(type);
         if (space == "param")
         {
-            ParamRegs values = ParamOf(s.Operands[0].Name ?? throw Error("a parameter's name was expected"));
+            ParamRegs values = ParamOf(s.Operands[0]);
             for (int i = 0; i < elements; i++)
                 Move(ParamReg(values, (int)s.Operands[0].Offset + i * bytes, bytes), StoredValue(from[i], bytes));
             return;

@@ -10,7 +10,7 @@ namespace EpSam.VirtualGpu.Ir;
 
 internal sealed partial class Builder
 {
-    const int MaxOps = 2_000_000;   // inlining may not grow a kernel past this
+    const int MaxOps = 1_000_000, MaxBlocks = 50_000;   // inlining may not grow a kernel past this
 
     readonly PtxModule module;
     readonly IReadOnlyDictionary<string, ulong> globals;
@@ -32,7 +32,7 @@ internal sealed partial class Builder
         public Block? ReturnTo { get; } = returnTo;
         public Dictionary<PtxRegister, Reg> Regs { get; } = [];
         public Dictionary<string, Block> Labels { get; } = [];
-        public Dictionary<string, ParamRegs> Params { get; } = [];
+        public Dictionary<PtxVariable, ParamRegs> Params { get; } = [];   // two scopes may both have a param0
         public Dictionary<PtxVariable, int> LocalOffsets { get; } = [];
     }
 
@@ -69,7 +69,7 @@ internal sealed partial class Builder
         return made;
     }
 
-    void Body(PtxFunction function, bool isEntry, Block? returnTo, Block start, Dictionary<string, ParamRegs> bound)
+    void Body(PtxFunction function, bool isEntry, Block? returnTo, Block start, Dictionary<PtxVariable, ParamRegs> bound)
     {
         if (!function.HasBody)
             throw Error($"function {function.Name} is declared but has no body; linking is not supported");
@@ -79,9 +79,13 @@ internal sealed partial class Builder
         Scope outer = scope;
         PtxStatement outerStatement = statement;
         scope = new Scope(function, isEntry, returnTo);
-        foreach ((string name, ParamRegs values) in bound) scope.Params[name] = values;
+        foreach ((PtxVariable parameter, ParamRegs values) in bound)
+        {
+            scope.Params[parameter] = values;
+            if (parameter.Register is { } register) scope.Regs[register] = ParamReg(values, 0, parameter.Type.Size());
+        }
         foreach (PtxStatement s in function.Body)
-            if (s.Label is not null) scope.Labels[s.Label] = NewBlock(s.Position);
+            if (s.Label is not null) scope.Labels[s.Label] = new Block(-1) { Position = s.Position };
         block = start;
         foreach (PtxStatement s in function.Body) Statement(s);
         if (block.End == EndKind.Exit) JumpTo(returnTo);
@@ -96,13 +100,12 @@ internal sealed partial class Builder
         if (s.Label is not null)
         {
             Block target = scope.Labels[s.Label];
-            kernel.Blocks.Remove(target);   // layout order = order of the text, inlined bodies included
-            kernel.Blocks.Add(target);
+            kernel.Blocks.Add(target);   // layout order = order of the text, inlined bodies included
             JumpTo(target);
             block = target;
             return;
         }
-        if (ops > MaxOps) throw Error($"kernel {kernel.Name} has more than {MaxOps} operations after inlining");
+        if (ops > MaxOps || kernel.Blocks.Count > MaxBlocks) throw Error($"kernel {kernel.Name} has more than {MaxOps} operations or {MaxBlocks} blocks after inlining");
         Instruction(s);
     }
 
@@ -155,14 +158,14 @@ internal sealed partial class Builder
         Block after = NewBlock(s.Position), start = NewBlock(s.Position);
         if (s.Guard is null) JumpTo(start); else Branch(RegOf(s.Guard), s.GuardNegated, start, after);
         block = start;
-        Dictionary<string, ParamRegs> bound = [];
+        Dictionary<PtxVariable, ParamRegs> bound = [];
         List<(PtxOperand Result, ParamRegs Values, PtxVariable Declared)> returned = [];
         for (int i = 0; i < arguments.Length; i++)
-            bound[callee.Parameters[i].Name] = Passed(arguments[i], callee.Parameters[i]);
+            bound[callee.Parameters[i]] = Passed(arguments[i], callee.Parameters[i]);
         for (int i = 0; i < results.Length; i++)
         {
-            ParamRegs values = results[i].Register is null ? ParamOf(results[i].Name!) : new ParamRegs();
-            bound[callee.Returns[i].Name] = values;
+            ParamRegs values = results[i].Register is null ? ParamOf(results[i]) : new ParamRegs();
+            bound[callee.Returns[i]] = values;
             if (results[i].Register is not null) returned.Add((results[i], values, callee.Returns[i]));
         }
         Block join = NewBlock(s.Position);
@@ -186,16 +189,17 @@ internal sealed partial class Builder
     ParamRegs Passed(PtxOperand argument, PtxVariable declared)
     {
         if (argument.Kind == OperandKind.Symbol && argument.Variable is { Space: StateSpace.Param })
-            return ParamOf(argument.Name!);
+            return ParamOf(argument);
         ParamRegs values = new();
         int size = declared.Type.Size();
         Move(ParamReg(values, 0, size), Source(argument, ClassOf(size)));
         return values;
     }
 
-    ParamRegs ParamOf(string name)
+    ParamRegs ParamOf(PtxOperand operand)
     {
-        if (!scope.Params.TryGetValue(name, out ParamRegs? values)) scope.Params[name] = values = new ParamRegs();
+        PtxVariable parameter = operand.Variable ?? throw Error($"{operand.Name} is not a parameter");
+        if (!scope.Params.TryGetValue(parameter, out ParamRegs? values)) scope.Params[parameter] = values = new ParamRegs();
         return values;
     }
 

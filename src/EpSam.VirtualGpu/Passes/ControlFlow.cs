@@ -8,11 +8,13 @@ namespace EpSam.VirtualGpu.Passes;
 internal static class ControlFlow
 {
     public const int Exit = -1;
+    const int MaxBlocksForSides = 4000;   // beyond, the search for early exits (quadratic) is left out
 
     public static void Clean(Kernel kernel, Func<Op, int> weight, int maxWeight)
     {
         Prune(kernel);
         Merge(kernel);
+        CopyExits(kernel);
         RemoveUnread(kernel);
         Split(kernel, weight, maxWeight);
         for (int i = 0; i < kernel.Blocks.Count; i++) kernel.Blocks[i].Index = i;
@@ -51,6 +53,27 @@ internal static class ControlFlow
             }
         }
         kernel.Blocks.RemoveAll(gone.Contains);
+    }
+
+    /// <summary>Every branch to a bare "ret" gets one of its own, as if the instruction were a predicated exit.</summary>
+    static void CopyExits(Kernel kernel)
+    {
+        static bool IsBare(Block? b) => b is { Ops.Count: 0, End: EndKind.Exit };
+        Block Copy(Block b)
+        {
+            Block copy = new(-1) { Position = b.Position };
+            kernel.Blocks.Add(copy);
+            return copy;
+        }
+
+        foreach (Block block in kernel.Blocks.ToArray())
+        {
+            if (block is { End: EndKind.Jump, Yields: false } && IsBare(block.Next)) (block.End, block.Next) = (EndKind.Exit, null);
+            if (block.End != EndKind.Branch) continue;
+            if (IsBare(block.Taken)) block.Taken = Copy(block.Taken!);
+            if (IsBare(block.Next)) block.Next = Copy(block.Next!);
+        }
+        Prune(kernel);
     }
 
     static void RemoveUnread(Kernel kernel)
@@ -106,12 +129,16 @@ internal static class ControlFlow
         }
     }
 
-    /// <summary>For each block its immediate post-dominator; Exit where that is the end of the kernel.</summary>
+    /// <summary>
+    /// For each block its immediate post-dominator; Exit where that is the end of the kernel. Lanes that leave the kernel
+    /// early do not keep the others from meeting: the edge into such a side is left out.
+    /// </summary>
     public static int[] PostDominators(Kernel kernel)
     {
         int n = kernel.Blocks.Count;
+        int[][] successors = [.. kernel.Blocks.Select(b => Meeting(kernel, b))];
         int[] order = new int[n + 1];      // position in a postorder of the reversed graph; the exit n comes last
-        List<int> sequence = ReversedOrder(kernel, order);
+        List<int> sequence = ReversedOrder(successors, order);
         int[] ipdom = new int[n + 1];
         Array.Fill(ipdom, -2);             // -2 = not known yet
         ipdom[n] = n;
@@ -121,12 +148,9 @@ internal static class ControlFlow
             changed = false;
             foreach (int b in sequence)
             {
-                int best = kernel.Blocks[b].End == EndKind.Exit ? n : -2;
-                for (int i = 0; i < kernel.Blocks[b].SuccessorCount; i++)
-                {
-                    int s = kernel.Blocks[b].Successor(i).Index;
+                int best = -2;
+                foreach (int s in successors[b])
                     if (ipdom[s] != -2) best = best == -2 ? s : Intersect(best, s, ipdom, order);
-                }
                 if (best == ipdom[b]) continue;
                 ipdom[b] = best;
                 changed = true;
@@ -135,6 +159,32 @@ internal static class ControlFlow
         int[] result = new int[n];
         for (int b = 0; b < n; b++) result[b] = ipdom[b] < 0 || ipdom[b] == n ? Exit : ipdom[b];
         return result;
+    }
+
+    /// <summary>
+    /// Where the lanes of a block go on, the kernel's end being block n. When the two sides of a branch have no block in
+    /// common, the one with fewer blocks is the early exit, and is left out.
+    /// </summary>
+    static int[] Meeting(Kernel kernel, Block block)
+    {
+        if (block.End == EndKind.Exit) return [kernel.Blocks.Count];
+        if (block.End == EndKind.Jump) return [block.Next!.Index];
+        if (kernel.Blocks.Count > MaxBlocksForSides) return [block.Next!.Index, block.Taken!.Index];
+        HashSet<int> next = Reached(block.Next!), taken = Reached(block.Taken!);
+        if (next.Overlaps(taken)) return [block.Next!.Index, block.Taken!.Index];
+        return [next.Count < taken.Count ? block.Taken!.Index : block.Next!.Index];
+    }
+
+    static HashSet<int> Reached(Block from)
+    {
+        HashSet<int> reached = [];
+        Stack<Block> pending = new([from]);
+        while (pending.TryPop(out Block? block))
+        {
+            if (!reached.Add(block.Index)) continue;
+            for (int i = 0; i < block.SuccessorCount; i++) pending.Push(block.Successor(i));
+        }
+        return reached;
     }
 
     static int Intersect(int a, int b, int[] ipdom, int[] order)
@@ -148,16 +198,13 @@ internal static class ControlFlow
     }
 
     /// <summary>Blocks in reverse postorder of the reversed graph, from the exit.</summary>
-    static List<int> ReversedOrder(Kernel kernel, int[] order)
+    static List<int> ReversedOrder(int[][] successors, int[] order)
     {
-        int n = kernel.Blocks.Count;
+        int n = successors.Length;
         List<int>[] predecessors = new List<int>[n + 1];
         for (int i = 0; i <= n; i++) predecessors[i] = [];
-        foreach (Block block in kernel.Blocks)
-        {
-            if (block.End == EndKind.Exit) predecessors[n].Add(block.Index);
-            for (int i = 0; i < block.SuccessorCount; i++) predecessors[block.Successor(i).Index].Add(block.Index);
-        }
+        for (int b = 0; b < n; b++)
+            foreach (int s in successors[b]) predecessors[s].Add(b);
         List<int> postorder = [];
         bool[] seen = new bool[n + 1];
         Stack<(int Node, int Next)> stack = new([(n, 0)]);
