@@ -7,13 +7,15 @@ namespace EpSam.Bench;
 internal sealed unsafe class OpenBlas
 {
     const int RowMajor = 101, NoTranspose = 111, Transpose = 112;   // cblas.h
-    readonly delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*, int, void> sgemm;
+    readonly delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*, int,
+        void> sgemm;
 
     public string Version { get; }
 
     OpenBlas(nint library, int threads)
     {
-        sgemm = (delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*, int, void>)
+        sgemm = (delegate* unmanaged<int, int, int, int, int, int, float, float*, int, float*, int, float, float*,
+            int, void>)
             NativeLibrary.GetExport(library, "cblas_sgemm");
         ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(library, "openblas_set_num_threads"))(threads);
         byte* config = ((delegate* unmanaged<byte*>)NativeLibrary.GetExport(library, "openblas_get_config"))();

@@ -15,7 +15,8 @@ internal sealed unsafe class OpsBench(int threads)
 
     public int Run(IReadOnlyCollection<string> only)
     {
-        OpCase[] cases = [.. AllCases.All.Where(c => only.Count == 0 || only.Any(o => c.Name.Contains(o, StringComparison.Ordinal)))];
+        bool IsWanted(OpCase c) => only.Count == 0 || only.Any(o => c.Name.Contains(o, StringComparison.Ordinal));
+        OpCase[] cases = [.. AllCases.All.Where(IsWanted)];
         if (cases.Length == 0)
         {
             Console.Error.WriteLine($"bench: no case is named like {string.Join(", ", only)}");
@@ -23,7 +24,8 @@ internal sealed unsafe class OpsBench(int threads)
         }
         Report report = new("Ops on the virtual GPU (CPU times)",
             ("case", 52), ("median", 12), ("spread", 7), ("GB/s", 8), ("of copy", 8), ("GFLOP/s", 9), ("of peak", 8));
-        VirtualGpu.VirtualGpu device = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions { Checks = CheckFlags.None, Workers = threads });
+        VirtualGpu.VirtualGpu device = VirtualGpu.VirtualGpu.Create(
+            new VirtualGpuOptions { Checks = CheckFlags.None, Workers = threads });
         using Gpu gpu = new(device.Driver, device.Blas);
         (double perCore, _) = Ceilings.FmaPeak(threads);
         peak = perCore * threads;
@@ -61,8 +63,9 @@ internal sealed unsafe class OpsBench(int threads)
                 return false;
             }
             Timing timing = Measure.Run(Once, least: 5, seconds: 0.3, warmUp: 1);
-            report.Add(test.Name, $"{F(timing.Seconds * 1e6)} µs", P(timing.Spread), F(test.Bytes / timing.Seconds / 1e9),
-                P(test.Bytes / timing.Seconds / (2 * copyRate)), F(test.Flops / timing.Seconds / 1e9), P(test.Flops / timing.Seconds / peak));
+            double bytes = test.Bytes / timing.Seconds, flops = test.Flops / timing.Seconds;
+            report.Add(test.Name, $"{F(timing.Seconds * 1e6)} µs", P(timing.Spread), F(bytes / 1e9),
+                P(bytes / (2 * copyRate)), F(flops / 1e9), P(flops / peak));
             return true;
         }
         finally
@@ -79,7 +82,8 @@ internal sealed unsafe class OpsBench(int threads)
             byte[] bytes = new byte[outputs[i].Bytes];
             gpu.Download(outputs[i], bytes);
             CaseTensor output = test.Outputs[i];
-            if (Tolerance.Judge(output.Name, output.Shape, expected[i], Values.Decode(bytes, output.DType)) is string verdict) return verdict;
+            double[] values = Values.Decode(bytes, output.DType);
+            if (Tolerance.Judge(output.Name, output.Shape, expected[i], values) is string verdict) return verdict;
         }
         return null;
     }

@@ -34,7 +34,9 @@ internal sealed class Report
     {
         StringBuilder text = new($"# {title}\n\n");
         foreach (string line in Machine()) text.Append($"* {line}\n");
-        text.Append($"\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat(" --- |", columns.Length))}\n");
+        text.Append($"\n| {string.Join(" | ", columns)} |\n|");
+        foreach (string _ in columns) text.Append(" --- |");
+        text.Append('\n');
         foreach (string[] row in rows) text.Append($"| {string.Join(" | ", row)} |\n");
         string directory = Path.Combine(Root(), "bench", "results", MachineName());
         Directory.CreateDirectory(directory);
@@ -61,7 +63,8 @@ internal sealed class Report
         const string CpuInfo = "/proc/cpuinfo";
         string? line = File.Exists(CpuInfo)
             ? File.ReadLines(CpuInfo).FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal)) : null;
-        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':') + 1)..].Trim();
+        return line is null ? RuntimeInformation.ProcessArchitecture.ToString()
+            : line[(line.IndexOf(':') + 1)..].Trim();
     }
 
     // "amd-epyc-2-threads": results of unlike machines must not overwrite each other.

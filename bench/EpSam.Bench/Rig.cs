@@ -27,7 +27,8 @@ internal sealed unsafe class Rig : IDisposable
     /// <summary>PTX of the bench itself, or of the library.</summary>
     public static string Ptx(string name)
     {
-        System.Reflection.Assembly[] assemblies = [typeof(Rig).Assembly, System.Reflection.Assembly.Load("EpSam.Native")];
+        System.Reflection.Assembly[] assemblies =
+            [typeof(Rig).Assembly, System.Reflection.Assembly.Load("EpSam.Native")];
         foreach (System.Reflection.Assembly assembly in assemblies)
         {
             using System.IO.Stream? stream = assembly.GetManifestResourceStream(name + ".ptx");
@@ -41,7 +42,8 @@ internal sealed unsafe class Rig : IDisposable
     /// <summary>The PTX files of the library, without their extension.</summary>
     public static IEnumerable<string> LibraryFiles() =>
         System.Reflection.Assembly.Load("EpSam.Native").GetManifestResourceNames()
-            .Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal);
+            .Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Select(n => n[..^4])
+            .Order(StringComparer.Ordinal);
 
     public CUfunction Function(string file, string entry)
     {
@@ -52,7 +54,8 @@ internal sealed unsafe class Rig : IDisposable
     public CUdeviceptr Upload<T>(T[] values) where T : unmanaged
     {
         CUdeviceptr address = Device.Allocate((long)values.Length * sizeof(T));
-        fixed (T* host = values) Driver.Check(Driver.cuMemcpyHtoD_v2(address, host, (nuint)values.Length * (nuint)sizeof(T)));
+        nuint bytes = (nuint)values.Length * (nuint)sizeof(T);
+        fixed (T* host = values) Driver.Check(Driver.cuMemcpyHtoD_v2(address, host, bytes));
         return address;
     }
 
@@ -69,7 +72,13 @@ internal sealed unsafe class Rig : IDisposable
     public void Launch(CUfunction function, Dim3 grid, Dim3 block, params byte[][] parameters) =>
         Device.Launch(function, grid, block, 0, parameters);
 
-    public static byte[] P<T>(T value) where T : unmanaged => MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)).ToArray();
+    public static byte[] P<T>(T value) where T : unmanaged =>
+        MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)).ToArray();
+
+    public void Free(params CUdeviceptr[] buffers)
+    {
+        foreach (CUdeviceptr buffer in buffers) Driver.Check(Driver.cuMemFree_v2(buffer));
+    }
 
     public void Dispose() => Device.Dispose();
 }

@@ -35,8 +35,9 @@ internal sealed unsafe partial class VgpuBench
             void Ours()
             {
                 float one = 1, zero = 0;
-                blas.Check(blas.cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, &one, (void*)wBuffer.Value, CUDA_R_32F, k,
-                    (void*)xBuffer.Value, CUDA_R_32F, k, &zero, (void*)y.Value, CUDA_R_32F, n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
+                blas.Check(blas.cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, &one,
+                    (void*)wBuffer.Value, CUDA_R_32F, k, (void*)xBuffer.Value, CUDA_R_32F, k, &zero,
+                    (void*)y.Value, CUDA_R_32F, n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
                 rig.Device.Synchronize();
             }
             Ours();
@@ -56,11 +57,12 @@ internal sealed unsafe partial class VgpuBench
                     float* px = xh, pw = wh, py = yh;
                     (Timing a, Timing b) = Measure.Alternate(Ours, () => peer.Linear(m, n, k, px, pw, py));
                     gemmRate = Math.Max(gemmRate, flop / b.Seconds);
-                    Row(what, $"{G(flop / a.Seconds)} GFLOP/s", $"{Percent(b.Seconds / a.Seconds)} of OpenBLAS", ">= 85 %", a);
+                    Row(what, $"{G(flop / a.Seconds)} GFLOP/s", $"{Percent(b.Seconds / a.Seconds)} of OpenBLAS",
+                        ">= 85 %", a);
                     Row($"  OpenBLAS, {threads} threads", $"{G(flop / b.Seconds)} GFLOP/s", "", "", b);
                 }
             }
-            foreach (CUdeviceptr buffer in new[] { xBuffer, wBuffer, y }) rig.Driver.Check(rig.Driver.cuMemFree_v2(buffer));
+            rig.Free(xBuffer, wBuffer, y);
         }
         blas.Check(blas.cublasDestroy_v2(handle));
     }
@@ -80,7 +82,8 @@ internal sealed unsafe partial class VgpuBench
                 magnitude += Math.Abs(product);
             }
             double bound = 4 * Math.Sqrt(k) * Math.Pow(2, -24) * magnitude;
-            Require(Math.Abs(y[row * n + column] - sum) <= bound, $"SGEMM ({row},{column}): {y[row * n + column]}, expected {sum}");
+            Require(Math.Abs(y[row * n + column] - sum) <= bound,
+                $"SGEMM ({row},{column}): {y[row * n + column]}, expected {sum}");
         }
     }
 
@@ -120,10 +123,12 @@ internal sealed unsafe partial class VgpuBench
             function = rig.Function("attention", $"attention_fwd_bf16_k64_w{(side <= 16 ? 16 : side <= 32 ? 32 : 64)}");
         }
 
-        public void Launch() => rig.Launch(function, new Dim3((tokens + 63) / 64, Heads), new Dim3(128), Rig.P(qkvBuffer),
-            Rig.P(relHBuffer), Rig.P(relWBuffer), Rig.P(output), Rig.P(lse), Rig.P(side), Rig.P(side), Rig.P(Heads), Rig.P(scale));
+        public void Launch() => rig.Launch(function, new Dim3((tokens + 63) / 64, Heads), new Dim3(128),
+            Rig.P(qkvBuffer), Rig.P(relHBuffer), Rig.P(relWBuffer), Rig.P(output), Rig.P(lse),
+            Rig.P(side), Rig.P(side), Rig.P(Heads), Rig.P(scale));
 
-        // Some rows against double. Probabilities and results are rounded to bf16 (2^-9 each, relative): 2^-7 of sum p|v| holds.
+        // Some rows against double. Probabilities and results are rounded to bf16 (2^-9 each, relative): 2^-7 of sum
+        // p|v| holds.
         public void Check()
         {
             ushort[] result = rig.Download<ushort>(output, tokens * Heads * HeadSize);
@@ -142,7 +147,8 @@ internal sealed unsafe partial class VgpuBench
                         magnitude += Math.Abs(product);
                     }
                     float found = BFloat(result[(query * Heads + head) * HeadSize + d]);
-                    Require(Math.Abs(found - sum) <= magnitude / 128, $"attention head {head}, query {query}, {d}: {found}, expected {sum}");
+                    Require(Math.Abs(found - sum) <= magnitude / 128,
+                        $"attention head {head}, query {query}, {d}: {found}, expected {sum}");
                 }
             }
         }
@@ -164,12 +170,12 @@ internal sealed unsafe partial class VgpuBench
             return p;
         }
 
-        float At(int token, int which, int head, int d) => BFloat(qkv[((token * 3 + which) * Heads + head) * HeadSize + d]);
+        float At(int token, int which, int head, int d) =>
+            BFloat(qkv[((token * 3 + which) * Heads + head) * HeadSize + d]);
 
         public void Free()
         {
-            foreach (CUdeviceptr buffer in new[] { qkvBuffer, relHBuffer, relWBuffer, output, lse })
-                rig.Driver.Check(rig.Driver.cuMemFree_v2(buffer));
+            rig.Free(qkvBuffer, relHBuffer, relWBuffer, output, lse);
         }
     }
 
@@ -179,8 +185,16 @@ internal sealed unsafe partial class VgpuBench
         CUfunction function = rig.Function("stream_copy", "empty");
         CuDriver cu = rig.Driver;
         void Once() => cu.Check(cu.cuLaunchKernel(function, 1, 1, 1, 32, 1, 1, 0, default, null, null));
-        Timing waited = Measure.Run(() => { for (int i = 0; i < Launches; i++) { Once(); cu.Check(cu.cuCtxSynchronize()); } });
-        Timing queued = Measure.Run(() => { for (int i = 0; i < Launches; i++) Once(); cu.Check(cu.cuCtxSynchronize()); });
+        void Many(bool wait)
+        {
+            for (int i = 0; i < Launches; i++)
+            {
+                Once();
+                if (wait) rig.Device.Synchronize();
+            }
+            rig.Device.Synchronize();
+        }
+        Timing waited = Measure.Run(() => Many(true)), queued = Measure.Run(() => Many(false));
         Row("launch of an empty kernel, waited for", Micro(waited.Seconds / Launches), "", "<= 20 µs", waited);
         Row("launch of an empty kernel, queued", Micro(queued.Seconds / Launches), "", "<= 20 µs", queued);
     }
@@ -197,12 +211,14 @@ internal sealed unsafe partial class VgpuBench
             foreach ((string entry, string module, int lines) in Entries(Rig.Ptx(file)))
             {
                 if (lines < LargeKernelLines) continue;
-                Timing timing = Timing.Of([.. Enumerable.Range(0, 3).Select(i => Compile(rig, $"// {i}\n{module}", entry, buffers))]);
+                Timing timing = Timing.Of([.. Enumerable.Range(0, 3)
+                    .Select(i => Compile(rig, $"// {i}\n{module}", entry, buffers))]);
                 if (timing.Seconds > slowest.Timing.Seconds) slowest = (timing, entry);
                 count++;
             }
-        Row("load and JIT, slowest large kernel", $"{slowest.Timing.Seconds * 1e3:F0} ms", $"{slowest.Entry}, of {count}", "<= 500 ms", slowest.Timing);
-        foreach (CUdeviceptr buffer in buffers) rig.Driver.Check(rig.Driver.cuMemFree_v2(buffer));
+        Row("load and JIT, slowest large kernel", $"{slowest.Timing.Seconds * 1e3:F0} ms",
+            $"{slowest.Entry}, of {count}", "<= 500 ms", slowest.Timing);
+        rig.Free(buffers);
     }
 
     static double Compile(Rig rig, string module, string entry, CUdeviceptr[] buffers)
@@ -230,9 +246,11 @@ internal sealed unsafe partial class VgpuBench
     // Each entry with all that stands outside of entries: a module of one kernel.
     static IEnumerable<(string Entry, string Module, int Lines)> Entries(string text)
     {
-        Regex pattern = new(@"^[ \t]*\.visible \.entry (\w+)\(.*?^\}", RegexOptions.Multiline | RegexOptions.Singleline);
+        Regex pattern = new(@"^[ \t]*\.visible \.entry (\w+)\(.*?^\}",
+            RegexOptions.Multiline | RegexOptions.Singleline);
         string rest = pattern.Replace(text, "");
-        return pattern.Matches(text).Select(m => (m.Groups[1].Value, rest + m.Value + "\n", m.Value.Count(c => c == '\n')));
+        return pattern.Matches(text).Select(m =>
+            (m.Groups[1].Value, rest + m.Value + "\n", m.Value.Count(c => c == '\n')));
     }
 
     // The same work with all checks and with none, one after the other.

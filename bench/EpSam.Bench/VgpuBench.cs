@@ -10,7 +10,8 @@ namespace EpSam.Bench;
 internal sealed unsafe partial class VgpuBench(int threads)
 {
     const int LoopBlocksPerThread = 8, LoopThreads = 128;
-    readonly Report report = new("Virtual GPU on this CPU", ("what", 46), ("rate", 16), ("of ceiling", 24), ("bar", 8), ("spread", 7));
+    readonly Report report = new("Virtual GPU on this CPU", ("what", 46), ("rate", 16), ("of ceiling", 24),
+        ("bar", 8), ("spread", 7));
     double peak, copyRate, gemmRate;
 
     /// <summary>All rows, or those of the groups named; the result is saved only when all were measured.</summary>
@@ -26,7 +27,8 @@ internal sealed unsafe partial class VgpuBench(int threads)
         foreach (string name in only)
             if (!groups.Any(g => g.Name == name))
             {
-                Console.Error.WriteLine($"bench: no group {name}; there are {string.Join(", ", groups.Select(g => g.Name))}");
+                string known = string.Join(", ", groups.Select(g => g.Name));
+                Console.Error.WriteLine($"bench: no group {name}; there are {known}");
                 return 2;
             }
         foreach ((string name, Action<Rig> measure) in groups)
@@ -64,11 +66,13 @@ internal sealed unsafe partial class VgpuBench(int threads)
             int row = lane / 4 + (slot / 2) * 8, column = lane % 4 * 2 + slot % 2;
             double sum = 0;
             for (int k = 0; k < 16; k++) sum += BFloat(a[row * 16 + k]) * BFloat(b[(tile * 16 + k) * 8 + column]);
-            Require(result[i] == CheckIterations * sum, $"mma_loop element {i}: {result[i]}, expected {CheckIterations * sum}");
+            Require(result[i] == CheckIterations * sum,
+                $"mma_loop element {i}: {result[i]}, expected {CheckIterations * sum}");
         }
         Timing timing = Measure.Run(() => Launch(Iterations));
         double rate = (double)warps * Iterations * 8 * 4096 / timing.Seconds / threads;
-        Row("PTX mma loop, bf16 m16n8k16, per core", $"{G(rate)} GFLOP/s", $"{Percent(rate / peak)} of peak", ">= 55 %", timing);
+        Row("PTX mma loop, bf16 m16n8k16, per core", $"{G(rate)} GFLOP/s", $"{Percent(rate / peak)} of peak",
+            ">= 55 %", timing);
     }
 
     void FmaLoop(Rig rig)
@@ -91,7 +95,8 @@ internal sealed unsafe partial class VgpuBench(int threads)
             for (int chain = 0; chain < 8; chain++)
             {
                 float value = chain == 0 ? x[i] : x[i] + chain;
-                for (int link = 0; link < CheckIterations * 4; link++) value = MathF.FusedMultiplyAdd(value, a[i], b[i]);
+                for (int link = 0; link < CheckIterations * 4; link++)
+                    value = MathF.FusedMultiplyAdd(value, a[i], b[i]);
                 sum = chain == 0 ? value : sum + value;
             }
             Require(BitConverter.SingleToInt32Bits(result[i]) == BitConverter.SingleToInt32Bits(sum),
@@ -109,17 +114,19 @@ internal sealed unsafe partial class VgpuBench(int threads)
         byte* source = Rig.Host<byte>(x), target = Rig.Host<byte>(y);
         for (long i = 0; i < Ceilings.CopyBytes / 8; i++) ((ulong*)source)[i] = (ulong)i * 0x9E3779B97F4A7C15;
         CUfunction function = rig.Function("stream_copy", "stream_copy");
-        void Launch() => rig.Launch(function, new Dim3((int)(Ceilings.CopyBytes / 16384)), new Dim3(256), Rig.P(x), Rig.P(y));
+        void Launch() => rig.Launch(function, new Dim3((int)(Ceilings.CopyBytes / 16384)), new Dim3(256), Rig.P(x),
+            Rig.P(y));
         Launch();
         Require(Same(source, target, Ceilings.CopyBytes), "stream_copy: the copy differs");
 
-        (Timing ours, Timing theirs) = Measure.Alternate(Launch, () => Ceilings.Copy(threads, source, target, Ceilings.CopyBytes));
+        (Timing ours, Timing theirs) = Measure.Alternate(Launch,
+            () => Ceilings.Copy(threads, source, target, Ceilings.CopyBytes));
         copyRate = Ceilings.CopyBytes / theirs.Seconds;
         double rate = Ceilings.CopyBytes / ours.Seconds;
         Row($"memcpy, {Ceilings.CopyBytes >> 20} MiB, {threads} threads", $"{G(copyRate)} GB/s", "", "", theirs);
-        Row($"PTX streaming copy, {Ceilings.CopyBytes >> 20} MiB", $"{G(rate)} GB/s", $"{Percent(rate / copyRate)} of memcpy", ">= 60 %", ours);
-        rig.Driver.Check(rig.Driver.cuMemFree_v2(x));
-        rig.Driver.Check(rig.Driver.cuMemFree_v2(y));
+        Row($"PTX streaming copy, {Ceilings.CopyBytes >> 20} MiB", $"{G(rate)} GB/s",
+            $"{Percent(rate / copyRate)} of memcpy", ">= 60 %", ours);
+        rig.Free(x, y);
     }
 
     static bool Same(byte* a, byte* b, long bytes)
@@ -145,9 +152,11 @@ internal sealed unsafe partial class VgpuBench(int threads)
         if (!condition) throw new InvalidOperationException($"wrong result, nothing is timed: {message}");
     }
 
-    static float[] Floats(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 2 - 1)];
+    static float[] Floats(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() * 2 - 1)];
 
-    static ushort[] Values(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => ToBFloat(random.Next(-8, 9) / 8f))];
+    static ushort[] Values(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => ToBFloat(random.Next(-8, 9) / 8f))];
 
     static float BFloat(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
 
@@ -157,7 +166,7 @@ internal sealed unsafe partial class VgpuBench(int threads)
         return (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
     }
 
-    // Fragments as the figures of mma.m16n8k16 have them: four registers a lane for A (16 rows x 16), two for B (16 x 8).
+    // Fragments as the figures of mma.m16n8k16 have them: four registers a lane for A (16 x 16), two for B (16 x 8).
     static ushort[] FragmentA(ushort[] a)
     {
         ushort[] fragment = new ushort[32 * 8];

@@ -60,7 +60,8 @@ internal abstract record ArgumentSpec(string Text)
         for (int i = 0; i < rest.Length; i++)
         {
             if (rest[i] != ':') continue;
-            bool isDrive = i == start + 1 && char.IsAsciiLetter(rest[start]) && i + 1 < rest.Length && rest[i + 1] is '\\' or '/';
+            bool isDrive = i == start + 1 && char.IsAsciiLetter(rest[start]) && i + 1 < rest.Length
+                && rest[i + 1] is '\\' or '/';
             if (isDrive && OperatingSystem.IsWindows()) continue;
             colons.Add(i);
             start = i + 1;
@@ -78,15 +79,16 @@ internal abstract record ArgumentSpec(string Text)
             "u16" or "s16" or "b16" or "f16" or "bf16" => 16,
             "u32" or "s32" or "b32" or "f32" => 32,
             "u64" or "s64" or "b64" or "f64" => 64,
-            _ => throw Wrong(text, $"unknown type '{type}'; types are u8 to u64, s8 to s64, b8 to b64, f16, bf16, f32, f64"
-                                   + $"; expected {Forms}"),
+            _ => throw Wrong(text,
+                $"unknown type '{type}'; types are u8 to u64, s8 to s64, b8 to b64, f16, bf16, f32, f64; expected {Forms}"),
         };
         string[] values = rest.Split(',');
         byte[] bytes = new byte[values.Length * bits / 8];
         Span<byte> eight = stackalloc byte[8];
         for (int i = 0; i < values.Length; i++)
         {
-            ulong value = type.Contains('f') ? FloatBits(text, type, bits, values[i]) : IntegerBits(text, type, bits, values[i]);
+            ulong value = type.Contains('f') ? FloatBits(text, type, bits, values[i])
+                : IntegerBits(text, type, bits, values[i]);
             BinaryPrimitives.WriteUInt64LittleEndian(eight, value);
             eight[..(bits / 8)].CopyTo(bytes.AsSpan(i * bits / 8));
         }
@@ -98,13 +100,15 @@ internal abstract record ArgumentSpec(string Text)
         if (!TryInteger(value, out BigInteger integer)) throw Wrong(text, $"'{value}' is not an integer");
         BigInteger low = type[0] == 'u' ? 0 : -(BigInteger.One << (bits - 1));
         BigInteger high = (BigInteger.One << (type[0] == 's' ? bits - 1 : bits)) - 1;
-        if (integer < low || integer > high) throw Wrong(text, $"{value} does not fit {type}, which holds {low} to {high}");
+        if (integer < low || integer > high)
+            throw Wrong(text, $"{value} does not fit {type}, which holds {low} to {high}");
         return (ulong)(integer & ulong.MaxValue);
     }
 
     static ulong FloatBits(string text, string type, int bits, string value)
     {
-        if (value.StartsWith("0x", StringComparison.OrdinalIgnoreCase)) return IntegerBits(text, "b" + bits, bits, value);
+        if (value.StartsWith("0x", StringComparison.OrdinalIgnoreCase))
+            return IntegerBits(text, "b" + bits, bits, value);
         double number = value switch
         {
             "inf" or "+inf" => double.PositiveInfinity,
@@ -118,13 +122,22 @@ internal abstract record ArgumentSpec(string Text)
             "f64" => BitConverter.DoubleToUInt64Bits(number),
             // Finite values are read again from the text: over double they would be rounded twice.
             "f32" => BitConverter.SingleToUInt32Bits(
-                double.IsFinite(number) ? float.Parse(value, NumberStyles.Float, CultureInfo.InvariantCulture) : (float)number),
+                double.IsFinite(number) ? float.Parse(value, NumberStyles.Float, CultureInfo.InvariantCulture)
+                    : (float)number),
             "f16" => BitConverter.HalfToUInt16Bits(
-                double.IsFinite(number) ? Half.Parse(value, NumberStyles.Float, CultureInfo.InvariantCulture) : (Half)number),
+                double.IsFinite(number) ? Half.Parse(value, NumberStyles.Float, CultureInfo.InvariantCulture)
+                    : (Half)number),
             _ => BFloat16Bits(number),
         };
-        ulong exponent = type switch { "f64" => 0x7FFul << 52, "f32" => 0xFFul << 23, "f16" => 0x1Ful << 10, _ => 0xFFul << 7 };
-        if (double.IsFinite(number) && (result & exponent) == exponent) throw Wrong(text, $"{value} is too large for {type}");
+        ulong exponent = type switch
+        {
+            "f64" => 0x7FFul << 52,
+            "f32" => 0xFFul << 23,
+            "f16" => 0x1Ful << 10,
+            _ => 0xFFul << 7,
+        };
+        if (double.IsFinite(number) && (result & exponent) == exponent)
+            throw Wrong(text, $"{value} is too large for {type}");
         return result;
     }
 
@@ -150,7 +163,8 @@ internal abstract record ArgumentSpec(string Text)
         if (digits.Length is 0 or > 40) return false;
         bool isHex = digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
         bool ok = isHex    // the leading 0 keeps BigInteger from reading a sign into the top digit
-            ? BigInteger.TryParse("0" + digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out integer)
+            ? BigInteger.TryParse("0" + digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out integer)
               && digits.Length > 2
             : BigInteger.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out integer);
         if (negative) integer = -integer;

@@ -1,5 +1,6 @@
 // One GPU through the driver table, as the commands need it: context, module, buffers in and out of streams, launch.
 // Every result is checked. Buffers live until Dispose, which resets the context and so frees everything.
+using System.Runtime.InteropServices;
 using System.Text;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Exec;
@@ -33,7 +34,7 @@ internal sealed unsafe class Device : IDisposable
         {
             byte* name = stackalloc byte[256];
             cu.Check(cu.cuDeviceGetName(name, 256, device));
-            return Encoding.UTF8.GetString(System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name));
+            return Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name));
         }
     }
 
@@ -132,7 +133,8 @@ internal sealed unsafe class Device : IDisposable
             int most = Attribute(CUdevice_attribute.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK);
             if (shared + Attribute(function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES) > most)
                 cu.Check(
-                    cu.cuFuncSetAttribute(function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared),
+                    cu.cuFuncSetAttribute(function,
+                        CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared),
                     $"dynamic shared memory {shared} bytes");
         }
         byte[] all = [.. parameters.SelectMany(p => p.Concat(new byte[-p.Length & 15]))];   // each 16-byte aligned

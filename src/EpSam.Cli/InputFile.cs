@@ -31,7 +31,8 @@ internal static class InputFile
         byte[] bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         int zero = bytes.AsSpan().IndexOf((byte)0);
-        if (zero >= 0) throw new UserError($"PTX file {path} is not a text: byte {zero} is zero (a cubin cannot be read)");
+        if (zero >= 0)
+            throw new UserError($"PTX file {path} is not a text: byte {zero} is zero (a cubin cannot be read)");
         return Encoding.UTF8.GetString(bytes);
     }
 }

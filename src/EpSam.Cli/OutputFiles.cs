@@ -11,7 +11,8 @@ internal static class OutputFiles
         string full = Path.GetFullPath(path);
         if (Directory.Exists(full)) throw new UserError($"output {path} is a directory; expected a file name");
         string directory = Path.GetDirectoryName(full)!;
-        if (!Directory.Exists(directory)) throw new UserError($"output {path}: the directory {directory} does not exist");
+        if (!Directory.Exists(directory))
+            throw new UserError($"output {path}: the directory {directory} does not exist");
     }
 
     /// <summary>Writes all files or none.</summary>

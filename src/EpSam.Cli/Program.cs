@@ -50,7 +50,8 @@ internal static class Program
         foreach (System.CommandLine.Parsing.ParseError one in parsed.Errors) error.WriteLine($"epsam: {one.Message}");
         List<string> path = [];
         for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
-            if (at is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command) path.Insert(0, command.Command.Name);
+            if (at is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command)
+                path.Insert(0, command.Command.Name);
         error.WriteLine($"epsam: see epsam {string.Join(' ', path.Append("--help"))}");
         return ExitCode.Usage;
     }

@@ -11,7 +11,8 @@ namespace EpSam.Cli;
 
 /// <summary>What a command wants of a GPU. Card is null for the default card, and for the native provider.</summary>
 internal sealed record ProviderOptions(
-    bool IsVirtual, string? Card = null, CheckFlags Checks = CheckFlags.All, bool Interpret = false, bool Counters = false)
+    bool IsVirtual, string? Card = null, CheckFlags Checks = CheckFlags.All, bool Interpret = false,
+    bool Counters = false)
 {
     public static ProviderOptions Virtual { get; } = new(true);
     public static ProviderOptions Native { get; } = new(false);
@@ -77,7 +78,7 @@ internal sealed class Provider(Device device, VirtualDevice? virtualGpu) : IDisp
         }
     }
 
-    /// <summary>Counts of the last launch, one a line, and the least time they would take on the card posed as.</summary>
+    /// <summary>Counts of the last launch, one a line, and the least time the card posed as would take.</summary>
     public void WriteCounters(TextWriter writer)
     {
         if (virtualGpu?.Options.Counters != true || virtualGpu.LastLaunch is not KernelCounters c) return;
@@ -94,7 +95,7 @@ internal sealed class Provider(Device device, VirtualDevice? virtualGpu) : IDisp
             writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-20}{count,16:N0}"));
         (double seconds, string bound) = c.Roofline(virtualGpu.Card);
         writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"  a {virtualGpu.Card.Name} takes {seconds * 1e6:G3} µs at the least (bound: {bound}); a model, not a measurement"));
+            $"  {virtualGpu.Card.Name}: {seconds * 1e6:G3} µs at the least (bound: {bound}); modelled, not measured"));
     }
 
     public void Dispose() => Device.Dispose();

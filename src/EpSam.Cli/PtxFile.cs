@@ -25,7 +25,8 @@ internal static class PtxFile
         PtxModule module = Parse(file, text);
         string[] entries = [.. module.Functions.Where(f => f.IsEntry).Select(f => f.Name)];
         return module.Functions.Find(f => f.IsEntry && f.Name == name) ?? throw new UserError(
-            $"{file} has no entry {name}; " + (entries.Length == 0 ? "it has no entry at all" : $"it has {string.Join(", ", entries)}"));
+            $"{file} has no entry {name}; " + (entries.Length == 0
+                ? "it has no entry at all" : $"it has {string.Join(", ", entries)}"));
     }
 
     public static CUmodule Load(Device device, string file, string text)

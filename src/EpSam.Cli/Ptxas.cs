@@ -17,7 +17,8 @@ internal static partial class Ptxas
     {
         string name = OperatingSystem.IsWindows() ? "ptxas.exe" : "ptxas";
         IEnumerable<string> folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .Where(f => f.Length > 0).Concat(BuildFolders(Environment.CurrentDirectory)).Concat(BuildFolders(AppContext.BaseDirectory));
+            .Where(f => f.Length > 0).Concat(BuildFolders(Environment.CurrentDirectory))
+            .Concat(BuildFolders(AppContext.BaseDirectory));
         return folders.Select(f => Path.Combine(f, name)).FirstOrDefault(File.Exists);
     }
 
@@ -56,8 +57,8 @@ internal static partial class Ptxas
         foreach (string block in text.Split("Compiling entry function '").Skip(1))
         {
             // Device functions have properties of their own; the entry's numbers come first in its block.
-            entries.Add(new PtxasEntry(block[..block.IndexOf('\'')], Number(RegistersPattern(), block), Number(SharedPattern(), block),
-                Number(StoresPattern(), block), Number(LoadsPattern(), block), Number(StackPattern(), block)));
+            entries.Add(new PtxasEntry(block[..block.IndexOf('\'')], Number(RegistersPattern(), block),
+                Number(SharedPattern(), block), Number(StoresPattern(), block), Number(LoadsPattern(), block), Number(StackPattern(), block)));
         }
         return entries;
     }
@@ -70,11 +71,15 @@ internal static partial class Ptxas
 
     static (int Status, string Text) Run(string program, params string[] arguments)
     {
-        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new(program, arguments)
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true,
+        };
         try
         {
             using Process process = Process.Start(start)!;
-            Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+            Task<string> output = process.StandardOutput.ReadToEndAsync();
+            Task<string> error = process.StandardError.ReadToEndAsync();
             if (!process.WaitForExit(Limit))
             {
                 process.Kill(entireProcessTree: true);

@@ -22,6 +22,7 @@ internal static class Terminal
         });
         console.Profile.Width = WideEnough;
         console.Write(table);
-        foreach (string line in text.ToString().Split('\n').Select(l => l.TrimEnd()).Where(l => l.Length > 0)) writer.WriteLine(line);
+        foreach (string line in text.ToString().Split('\n').Select(l => l.TrimEnd()).Where(l => l.Length > 0))
+            writer.WriteLine(line);
     }
 }

@@ -16,7 +16,8 @@ internal sealed record DoctorProvider(string Name, bool Works, string Detail, Do
 internal sealed record DoctorTool(string Name, string Purpose, string? Found, string? Install);
 
 internal sealed record DoctorReport(
-    string Version, string Runtime, string System, int Threads, int VectorBits, DoctorProvider[] Providers, DoctorTool[] Tools);
+    string Version, string Runtime, string System, int Threads, int VectorBits, DoctorProvider[] Providers,
+    DoctorTool[] Tools);
 
 internal static class DoctorCommand
 {
@@ -25,17 +26,20 @@ internal static class DoctorCommand
     {
         WriteIndented = true,
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,   // for people and files, not for HTML
+        // for people and files, not for HTML
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     public static Command Create()
     {
-        Command command = new("doctor", "Show what this machine can run, what is missing and how to install it.") { Json };
+        const string Description = "Show what this machine can run, what is missing and how to install it.";
+        Command command = new("doctor", Description) { Json };
         command.SetAction(parsed =>
         {
             DoctorReport report = Examine();
-            if (parsed.GetValue(Json)) parsed.InvocationConfiguration.Output.WriteLine(JsonSerializer.Serialize(report, Layout));
-            else Print(report, parsed.InvocationConfiguration.Output);
+            TextWriter writer = parsed.InvocationConfiguration.Output;
+            if (parsed.GetValue(Json)) writer.WriteLine(JsonSerializer.Serialize(report, Layout));
+            else Print(report, writer);
             return report.Providers.Any(p => p.Works) ? ExitCode.Ok : ExitCode.Failure;
         });
         return command;
@@ -47,7 +51,7 @@ internal static class DoctorCommand
         $"{RuntimeInformation.OSDescription} ({RuntimeInformation.ProcessArchitecture})",
         Environment.ProcessorCount,
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128,
-        [Native(), Virtual(), new DoctorProvider("null", true, "computes nothing; plans memory and counts work", [], null)],
+        [Native(), Virtual(), new("null", true, "computes nothing; plans memory and counts work", [], null)],
         [Blas(), Assembler()]);
 
     static DoctorProvider Native()
@@ -100,7 +104,8 @@ internal static class DoctorCommand
     {
         string? program = Ptxas.Find();
         string? version = program is null ? null : Ptxas.Version(program);
-        return new DoctorTool("ptxas", "second opinion of epsam ptx check", version is null ? null : $"{version} at {program}",
+        return new DoctorTool("ptxas", "second opinion of epsam ptx check",
+            version is null ? null : $"{version} at {program}",
             version is null ? "cmake/get-ptxas" : null);
     }
 
@@ -116,12 +121,13 @@ internal static class DoctorCommand
         foreach (DoctorProvider provider in report.Providers)
         {
             string devices = string.Join("; ", provider.Devices.Select(
-                d => $"{d.Name}, compute capability {d.ComputeCapability}, {d.MemoryBytes / (double)(1 << 30):F1} GiB"));
+                d => $"{d.Name}, compute capability {d.ComputeCapability}, {d.MemoryBytes / 1073741824.0:F1} GiB"));
             providers.AddRow(provider.Name, provider.Works ? "works" : "not here",
                 Markup.Escape(devices.Length > 0 ? devices : provider.Detail));
         }
         foreach (DoctorTool tool in report.Tools)
-            providers.AddRow(tool.Name, tool.Found is null ? "not here" : "found", Markup.Escape(tool.Found ?? tool.Purpose));
+            providers.AddRow(tool.Name, tool.Found is null ? "not here" : "found",
+                Markup.Escape(tool.Found ?? tool.Purpose));
         Terminal.Write(writer, providers);
         foreach (DoctorProvider provider in report.Providers)
             if (provider.Install is string advice) writer.WriteLine($"{provider.Name}: {advice}");

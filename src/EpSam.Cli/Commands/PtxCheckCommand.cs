@@ -1,4 +1,4 @@
-// epsam ptx check: every entry of a file must parse and build on the virtual GPU; where NVIDIA's assembler is here it is
+// epsam ptx check: every entry of a file must parse and build on the virtual GPU; where NVIDIA's assembler is here, it is
 // asked as well, and its answer counts.
 using System.CommandLine;
 using EpSam.Cuda;
@@ -13,7 +13,8 @@ internal static class PtxCheckCommand
 
     public static Command Create()
     {
-        Command command = new("check", "Check a PTX file: every entry must build; NVIDIA's assembler is asked when it is here.") { File };
+        const string Description = "Check a PTX file: every entry must build; NVIDIA's assembler is asked when here.";
+        Command command = new("check", Description) { File };
         command.SetAction(parsed => Run(parsed.GetRequiredValue(File), parsed.InvocationConfiguration.Output));
         return command;
     }
@@ -49,9 +50,10 @@ internal static class PtxCheckCommand
         }
         Terminal.Write(writer, table);
         string count = entries.Length == 1 ? "1 entry" : $"{entries.Length} entries";
-        writer.WriteLine($"{file}: {count}, PTX {module.VersionMajor}.{module.VersionMinor}, {module.Target}: builds on the virtual GPU");
+        string version = $"PTX {module.VersionMajor}.{module.VersionMinor}, {module.Target}";
+        writer.WriteLine($"{file}: {count}, {version}: builds on the virtual GPU");
         if (program is null)
-            writer.WriteLine("ptxas: not asked, as it is neither on PATH nor in build/ptxas (cmake/get-ptxas fetches it)");
+            writer.WriteLine("ptxas: not asked: neither on PATH nor in build/ptxas (cmake/get-ptxas fetches it)");
         else if (assembled is null)
             throw new UserError($"{file}: refused by {program} for {module.Target}:\n{words}");
         else

@@ -13,25 +13,41 @@ namespace EpSam.Cli.Commands;
 internal static class PtxRunCommand
 {
     static readonly Argument<string> File = new("FILE") { Description = "the PTX file" };
-    static readonly Option<string> Entry = new("--entry") { HelpName = "NAME", Required = true, Description = "the kernel to launch" };
-    static readonly Option<string> Grid = new("--grid") { HelpName = "x[,y,z]", Required = true, Description = "blocks" };
+    static readonly Option<string> Entry = new("--entry")
+    {
+        HelpName = "NAME", Required = true, Description = "the kernel to launch",
+    };
+    static readonly Option<string> Grid = new("--grid")
+    {
+        HelpName = "x[,y,z]", Required = true, Description = "blocks",
+    };
     static readonly Option<string> Block = new("--block")
     {
         HelpName = "x[,y,z]", Required = true, Description = "threads of a block",
     };
-    static readonly Option<int> Shared = new("--shared") { HelpName = "BYTES", Description = "dynamic shared memory of a block" };
+    static readonly Option<int> Shared = new("--shared")
+    {
+        HelpName = "BYTES", Description = "dynamic shared memory of a block",
+    };
     static readonly Option<string[]> Arguments = new("--arg")
     {
         HelpName = "SPEC", AllowMultipleArgumentsPerToken = true,
-        Description = "one argument, in the entry's order: u32:5, s64:-1, f32:0.5 (also 8 and 16 bits, b8 to b64, f16, bf16, "
-                      + "f64; u32:1,2,3 for arrays), in:FILE, out:BYTES:FILE, inout:FILE:FILE",
+        Description = "one argument, in the entry's order: u32:5, s64:-1, f32:0.5 (also 8 and 16 bits, b8 to b64, f16, "
+                      + "bf16, f64; u32:1,2,3 for arrays), in:FILE, out:BYTES:FILE, inout:FILE:FILE",
     };
     static readonly Option<string> Check = new("--check")
     {
-        HelpName = "all|none", DefaultValueFactory = _ => "all", Description = "verify every access while running (virtual GPU)",
+        HelpName = "all|none", DefaultValueFactory = _ => "all",
+        Description = "verify every access while running (virtual GPU)",
     };
-    static readonly Option<bool> Counters = new("--counters") { Description = "print what the kernel executed (virtual GPU)" };
-    static readonly Option<bool> Interpret = new("--interpret") { Description = "interpret instead of compiling (virtual GPU)" };
+    static readonly Option<bool> Counters = new("--counters")
+    {
+        Description = "print what the kernel executed (virtual GPU)",
+    };
+    static readonly Option<bool> Interpret = new("--interpret")
+    {
+        Description = "interpret instead of compiling (virtual GPU)",
+    };
 
     public static Command Create()
     {
@@ -51,8 +67,8 @@ internal static class PtxRunCommand
         int shared = parsed.GetValue(Shared);
         if (shared < 0) throw UserError.Usage($"--shared {shared}: expected a number of bytes, 0 or more");
         ArgumentSpec[] specs = [.. (parsed.GetValue(Arguments) ?? []).Select(ArgumentSpec.Parse)];
-        ProviderOptions options = ProviderOptions.Parse(parsed.GetValue(Provider.Option) ?? "virtual", parsed.GetValue(Check) ?? "all",
-            parsed.GetValue(Interpret), parsed.GetValue(Counters));
+        ProviderOptions options = ProviderOptions.Parse(parsed.GetValue(Provider.Option) ?? "virtual",
+            parsed.GetValue(Check) ?? "all", parsed.GetValue(Interpret), parsed.GetValue(Counters));
         RequireDistinctOutputs(specs);
 
         string text = InputFile.ReadPtx(file);
@@ -109,7 +125,8 @@ internal static class PtxRunCommand
     {
         if (buffer.Input is null) return (device.Allocate(buffer.Size), buffer.Size);
         using FileStream stream = InputFile.Open(buffer.Input, "input");
-        if (stream.Length == 0) throw new UserError($"--arg {buffer.Text}: {buffer.Input} is empty; a buffer has 1 byte or more");
+        if (stream.Length == 0)
+            throw new UserError($"--arg {buffer.Text}: {buffer.Input} is empty; a buffer has 1 byte or more");
         CUdeviceptr address = device.Allocate(stream.Length);
         device.Upload(stream, address, stream.Length);
         return (address, stream.Length);
@@ -127,8 +144,8 @@ internal static class PtxRunCommand
             long found = specs[i] is ArgumentSpec.Value value ? value.Bytes.Length : sizeof(ulong);
             string what = specs[i] is ArgumentSpec.Value ? $"{found} bytes" : $"the {found} bytes of an address";
             if (found != wanted[i].Size)
-                throw new UserError($"--arg {specs[i].Text}: argument {i + 1} of entry {entry.Name} is {Describe(wanted[i])}, "
-                                    + $"{wanted[i].Size} bytes; found {what}");
+                throw new UserError($"--arg {specs[i].Text}: argument {i + 1} of entry {entry.Name} is "
+                                    + $"{Describe(wanted[i])}, {wanted[i].Size} bytes; found {what}");
         }
     }
 
@@ -147,7 +164,8 @@ internal static class PtxRunCommand
     {
         string[] parts = text.Split(',');
         int[] sizes = [1, 1, 1];
-        if (parts.Length > 3) throw UserError.Usage($"{option} {text}: expected x, x,y or x,y,z, found {parts.Length} numbers");
+        if (parts.Length > 3)
+            throw UserError.Usage($"{option} {text}: expected x, x,y or x,y,z, found {parts.Length} numbers");
         for (int i = 0; i < parts.Length; i++)
         {
             if (!int.TryParse(parts[i], System.Globalization.NumberStyles.None, null, out sizes[i]) || sizes[i] == 0)

@@ -64,7 +64,8 @@ public sealed class ArgumentSpecTests
     {
         Assert.That(ArgumentSpec.Parse("in:a.bin"), Is.EqualTo(new ArgumentSpec.Buffer("in:a.bin", "a.bin", 0, null)));
         Assert.That(ArgumentSpec.Parse("in:a:b"), Is.EqualTo(new ArgumentSpec.Buffer("in:a:b", "a:b", 0, null)));
-        Assert.That(ArgumentSpec.Parse("out:16:b.bin"), Is.EqualTo(new ArgumentSpec.Buffer("out:16:b.bin", null, 16, "b.bin")));
+        Assert.That(ArgumentSpec.Parse("out:16:b.bin"),
+            Is.EqualTo(new ArgumentSpec.Buffer("out:16:b.bin", null, 16, "b.bin")));
         Assert.That(ArgumentSpec.Parse("inout:a:b"), Is.EqualTo(new ArgumentSpec.Buffer("inout:a:b", "a", 0, "b")));
     }
 

@@ -28,7 +28,8 @@ public sealed class OutputFilesTests
     {
         string a = Path.Combine(directory, "a"), b = Path.Combine(directory, "missing", "b");
         File.WriteAllBytes(a, [9]);
-        UserError? error = Assert.Throws<UserError>(() => OutputFiles.Write([(a, s => s.Write([1])), (b, s => s.Write([2]))]));
+        UserError? error = Assert.Throws<UserError>(() =>
+            OutputFiles.Write([(a, s => s.Write([1])), (b, s => s.Write([2]))]));
         Assert.That(error!.Message, Does.StartWith($"cannot write {b}: "));
         Assert.That(File.ReadAllBytes(a), Is.EqualTo(new byte[] { 9 }));
         Assert.That(Directory.GetFiles(directory), Has.Length.EqualTo(1));
@@ -38,16 +39,19 @@ public sealed class OutputFilesTests
     public void Write_ContentFails_NothingIsLeft()
     {
         string a = Path.Combine(directory, "a");
-        Assert.Throws<InvalidOperationException>(() => OutputFiles.Write([(a, _ => throw new InvalidOperationException())]));
+        Assert.Throws<InvalidOperationException>(() =>
+            OutputFiles.Write([(a, _ => throw new InvalidOperationException())]));
         Assert.That(Directory.GetFiles(directory), Is.Empty);
     }
 
     [Test]
     public void RequireWritable_DirectoryOrMissingDirectory_IsNamed()
     {
-        Assert.That(Assert.Throws<UserError>(() => OutputFiles.RequireWritable(directory))!.Message, Does.Contain("is a directory"));
+        Assert.That(Assert.Throws<UserError>(() => OutputFiles.RequireWritable(directory))!.Message,
+            Does.Contain("is a directory"));
         string missing = Path.Combine(directory, "missing", "b");
-        Assert.That(Assert.Throws<UserError>(() => OutputFiles.RequireWritable(missing))!.Message, Does.Contain("does not exist"));
+        Assert.That(Assert.Throws<UserError>(() => OutputFiles.RequireWritable(missing))!.Message,
+            Does.Contain("does not exist"));
         OutputFiles.RequireWritable(Path.Combine(directory, "new"));
         Assert.That(Directory.GetFiles(directory), Is.Empty);
     }

@@ -50,7 +50,8 @@ public sealed class PtxRunTests
         return CommandLine.Run(["ptx", "run", ptx, "--entry", entry, "--grid", grid, "--block", block, .. rest]);
     }
 
-    static void WriteWords(string path, params uint[] words) => File.WriteAllBytes(path, MemoryMarshal.AsBytes<uint>(words).ToArray());
+    static void WriteWords(string path, params uint[] words) =>
+        File.WriteAllBytes(path, MemoryMarshal.AsBytes<uint>(words).ToArray());
 
     static uint[] ReadWords(string path) => MemoryMarshal.Cast<byte, uint>(File.ReadAllBytes(path)).ToArray();
 
@@ -61,7 +62,8 @@ public sealed class PtxRunTests
     {
         WriteWords(x, Sequence(128));
         string[] options = interpret ? ["--interpret"] : [];
-        CommandLine result = Run(Axpy, "axpy", "2", "64", ["--arg", $"in:{x}", "--arg", $"out:512:{y}", "--arg", "u32:7",
+        CommandLine result = Run(Axpy, "axpy", "2", "64",
+            ["--arg", $"in:{x}", "--arg", $"out:512:{y}", "--arg", "u32:7",
             "--check", check, .. options]);
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(ReadWords(y), Is.EqualTo(Sequence(128).Select(i => 3 * i + 7)));
@@ -74,7 +76,8 @@ public sealed class PtxRunTests
     {
         WriteWords(x, Sequence(32));
         string changed = Axpy.Replace("%r4, 3, %r0", "%r4, 5, %r0");
-        CommandLine result = Run(changed, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg", "u32:7");
+        CommandLine result = Run(changed, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg",
+            "u32:7");
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(ReadWords(y), Is.EqualTo(Sequence(32).Select(i => 5 * i + 7)));
     }
@@ -108,7 +111,8 @@ public sealed class PtxRunTests
     public void Run_Values_ArriveAsWritten()
     {
         const string Copy = Head + """
-            .visible .entry copy(.param .u64 y, .param .u8 a, .param .s16 b, .param .f32 c, .param .f64 d, .param .align 4 .b8 s[12])
+            .visible .entry copy(.param .u64 y, .param .u8 a, .param .s16 b, .param .f32 c, .param .f64 d,
+                                 .param .align 4 .b8 s[12])
             {
                 .reg .b16 %h<2>; .reg .b32 %r<5>; .reg .b64 %rd<3>;
                 ld.param.u64 %rd0, [y];
@@ -134,7 +138,8 @@ public sealed class PtxRunTests
         CommandLine result = Run(Copy, "copy", "1", "1", "--arg", $"out:32:{y}", "--arg", "u8:200", "--arg", "s16:-2",
             "--arg", "f32:1.5", "--arg", "f64:-2", "--arg", "u32:1,2,0xFFFFFFFF");
         Assert.That(result.Code, Is.Zero, result.Error);
-        Assert.That(ReadWords(y), Is.EqualTo(new uint[] { 200, 0xFFFFFFFE, 0x3FC00000, 1, 0, 0xC0000000, 2, 0xFFFFFFFF }));
+        Assert.That(ReadWords(y), Is.EqualTo(new uint[] { 200, 0xFFFFFFFE, 0x3FC00000, 1, 0, 0xC0000000, 2,
+            0xFFFFFFFF }));
     }
 
     // Dynamic shared memory: threads of a block hand their value to the mirrored thread.
@@ -168,7 +173,8 @@ public sealed class PtxRunTests
                 ret;
             }
             """;
-        CommandLine result = Run(Mirror, "mirror", "1", block, "--shared", shared, "--arg", $"out:{4 * int.Parse(block)}:{y}");
+        CommandLine result = Run(Mirror, "mirror", "1", block, "--shared", shared, "--arg",
+            $"out:{4 * int.Parse(block)}:{y}");
         Assert.That(result.Code, Is.EqualTo(code), result.Error);
         if (code == 0) Assert.That(ReadWords(y), Is.EqualTo(Sequence(256).Reverse()));
         else Assert.That(result.Error, Does.Contain(contains));
@@ -180,7 +186,8 @@ public sealed class PtxRunTests
     {
         WriteWords(x, Sequence(64));
         string[] options = interpret ? ["--interpret"] : [];
-        CommandLine result = Run(Axpy, "axpy", "1", "64", ["--arg", $"in:{x}", "--arg", $"out:248:{y}", "--arg", "u32:0", .. options]);
+        CommandLine result = Run(Axpy, "axpy", "1", "64",
+            ["--arg", $"in:{x}", "--arg", $"out:248:{y}", "--arg", "u32:0", .. options]);
         Assert.That(result.Code, Is.EqualTo(1));
         int line = Array.FindIndex(Axpy.Split('\n'), l => l.Contains("st.global")) + 1;
         Assert.That(result.Error, Does.Contain("axpy").And.Contain("OutOfBounds").And.Contain($"line {line}")
@@ -192,7 +199,8 @@ public sealed class PtxRunTests
     [Test]
     public void Run_UninitialisedInput_IsReported()
     {
-        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"out:128:{x}", "--arg", $"out:128:{y}", "--arg", "u32:0");
+        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"out:128:{x}", "--arg", $"out:128:{y}", "--arg",
+            "u32:0");
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain("Uninitialised").And.Contain("ld.global.u32"));
         Assert.That(Directory.GetFiles(directory), Has.Length.EqualTo(1));
@@ -202,7 +210,8 @@ public sealed class PtxRunTests
     public void Run_Counters_ArePrinted()
     {
         WriteWords(x, Sequence(64));
-        CommandLine result = Run(Axpy, "axpy", "1", "64", "--arg", $"in:{x}", "--arg", $"out:256:{y}", "--arg", "u32:0", "--counters");
+        CommandLine result = Run(Axpy, "axpy", "1", "64", "--arg", $"in:{x}", "--arg", $"out:256:{y}", "--arg",
+            "u32:0", "--counters");
         Assert.That(result.Code, Is.Zero, result.Error);
         // Two warps: one load and one store each; 32 lanes x 4 bytes side by side are 4 sectors.
         Assert.That(Counter(result, "global requests"), Is.EqualTo(4));
@@ -221,7 +230,8 @@ public sealed class PtxRunTests
     [Test]
     public void Run_OutOfDeviceMemory_IsNamed()
     {
-        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"out:{64L << 30}:{x}", "--arg", $"out:128:{y}", "--arg", "u32:0");
+        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"out:{64L << 30}:{x}", "--arg", $"out:128:{y}",
+            "--arg", "u32:0");
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain("CUDA_ERROR_OUT_OF_MEMORY").And.Contain($"{64L << 30} bytes"));
     }
@@ -230,7 +240,8 @@ public sealed class PtxRunTests
     public void Run_EmptyInput_IsNamed()
     {
         File.WriteAllBytes(x, []);
-        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg", "u32:0");
+        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg",
+            "u32:0");
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain($"{x} is empty"));
     }
@@ -238,8 +249,10 @@ public sealed class PtxRunTests
     [Test]
     public void Run_MissingInput_IsNamed()
     {
-        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg", "u32:0");
-        Assert.That((result.Code, result.Error), Is.EqualTo((1, $"epsam: input {x} does not exist{Environment.NewLine}")));
+        CommandLine result = Run(Axpy, "axpy", "1", "32", "--arg", $"in:{x}", "--arg", $"out:128:{y}", "--arg",
+            "u32:0");
+        Assert.That((result.Code, result.Error),
+            Is.EqualTo((1, $"epsam: input {x} does not exist{Environment.NewLine}")));
     }
 
     [Test]
@@ -256,7 +269,8 @@ public sealed class PtxRunTests
         File.WriteAllText(ptx, Axpy);
         CommandLine result = CommandLine.Run("ptx", "check", ptx);
         Assert.That(result.Code, Is.Zero, result.Error);
-        Assert.That(result.Output, Does.Contain("axpy").And.Contain("1 entry, PTX 7.0, sm_80: builds on the virtual GPU").And.Contain("ptxas"));
+        Assert.That(result.Output, Does.Contain("axpy")
+            .And.Contain("1 entry, PTX 7.0, sm_80: builds on the virtual GPU").And.Contain("ptxas"));
     }
 
     [Test]
@@ -266,7 +280,8 @@ public sealed class PtxRunTests
         int line = Array.FindIndex(Axpy.Split('\n'), l => l.Contains("mad.lo.u32 %r5")) + 1;
         CommandLine result = CommandLine.Run("ptx", "check", ptx);
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.StartWith($"epsam: {ptx}: ").And.Contain($"line {line}, column 5").And.Contain("mad.middle.u32"));
+        Assert.That(result.Error, Does.StartWith($"epsam: {ptx}: ").And.Contain($"line {line}, column 5")
+            .And.Contain("mad.middle.u32"));
     }
 
     [Test]
@@ -277,9 +292,11 @@ public sealed class PtxRunTests
         Assert.That(text.Output, Does.Contain("native").And.Contain("virtual").And.Contain("null").And.Contain("GiB"));
         using System.Text.Json.JsonDocument document = System.Text.Json.JsonDocument.Parse(json.Output);
         System.Text.Json.JsonElement[] providers = [.. document.RootElement.GetProperty("providers").EnumerateArray()];
-        Assert.That(providers.Select(p => p.GetProperty("name").GetString()), Is.EqualTo(new[] { "native", "virtual", "null" }));
+        Assert.That(providers.Select(p => p.GetProperty("name").GetString()),
+            Is.EqualTo(new[] { "native", "virtual", "null" }));
         Assert.That(providers[1].GetProperty("works").GetBoolean());
-        Assert.That(providers[1].GetProperty("devices")[0].GetProperty("memoryBytes").GetInt64(), Is.EqualTo(12L << 30));
+        Assert.That(providers[1].GetProperty("devices")[0].GetProperty("memoryBytes").GetInt64(),
+            Is.EqualTo(12L << 30));
         if (!providers[0].GetProperty("works").GetBoolean())
             Assert.That(providers[0].GetProperty("install").GetString(), Is.Not.Empty);
     }

@@ -66,7 +66,8 @@ public sealed class UsageTests
     public void Run_BadChecks_AreUsageErrors()
     {
         CommandLine result = Run("third", "--check", "some");
-        Assert.That((result.Code, result.Error), Is.EqualTo((2, $"epsam: --check some: expected all or none{Environment.NewLine}")));
+        Assert.That((result.Code, result.Error),
+            Is.EqualTo((2, $"epsam: --check some: expected all or none{Environment.NewLine}")));
         result = Run("third", "--gpu", "quantum");
         Assert.That(result.Code, Is.EqualTo(2));
         Assert.That(result.Error, Does.StartWith("epsam: --gpu quantum: expected virtual, virtual:CARD or native"));
@@ -84,7 +85,8 @@ public sealed class UsageTests
                      CommandLine.Run("ptx", "check", missing),
                      CommandLine.Run("ptx", "run", missing, "--entry", "a", "--grid", "1", "--block", "1"),
                  })
-            Assert.That((result.Code, result.Error), Is.EqualTo((1, $"epsam: PTX file {missing} does not exist{Environment.NewLine}")));
+            Assert.That((result.Code, result.Error),
+                Is.EqualTo((1, $"epsam: PTX file {missing} does not exist{Environment.NewLine}")));
         CommandLine folder = CommandLine.Run("ptx", "check", directory);
         Assert.That(folder.Code, Is.EqualTo(1));
         Assert.That(folder.Error, Does.Contain("is a directory; expected a file"));
@@ -103,7 +105,8 @@ public sealed class UsageTests
     [Test]
     public void BadPtx_Exits1_WithFileLineAndColumn()
     {
-        File.WriteAllText(file, ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry a() { frob.u32 %r1; }\n");
+        File.WriteAllText(file,
+            ".version 7.0\n.target sm_80\n.address_size 64\n.visible .entry a() { frob.u32 %r1; }\n");
         foreach (CommandLine result in new[] { CommandLine.Run("ptx", "check", file), Run("a") })
         {
             Assert.That(result.Code, Is.EqualTo(1));
@@ -126,7 +129,8 @@ public sealed class UsageTests
         CommandLine result = Run("first", "--arg", "u64:0");
         Assert.That((result.Code, result.Error),
             Is.EqualTo((1, $"epsam: entry first takes 2 arguments (.u64 x, .u32 n); found 1{Environment.NewLine}")));
-        Assert.That(Run("third", "--arg", "u64:0").Error, Does.Contain("entry third takes 0 arguments (none); found 1"));
+        Assert.That(Run("third", "--arg", "u64:0").Error,
+            Does.Contain("entry third takes 0 arguments (none); found 1"));
     }
 
     [Test]
@@ -134,7 +138,8 @@ public sealed class UsageTests
     {
         CommandLine result = Run("first", "--arg", "u64:0", "--arg", "u64:7");
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.Contain("--arg u64:7: argument 2 of entry first is .u32 n, 4 bytes; found 8 bytes"));
+        Assert.That(result.Error, Does.Contain(
+            "--arg u64:7: argument 2 of entry first is .u32 n, 4 bytes; found 8 bytes"));
         result = Run("second", "--arg", "u32:1,2");
         Assert.That(result.Error, Does.Contain("argument 1 of entry second is .b8 s[12], 12 bytes; found 8 bytes"));
         result = Run("second", "--arg", $"out:4:{Path.Combine(directory, "o")}");
@@ -147,7 +152,8 @@ public sealed class UsageTests
         string missing = Path.Combine(directory, "no", "o");
         CommandLine result = Run("first", "--arg", $"out:4:{missing}", "--arg", "u32:1");
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.StartWith($"epsam: output {missing}: the directory ").And.Contain("does not exist"));
+        Assert.That(result.Error, Does.StartWith($"epsam: output {missing}: the directory ")
+            .And.Contain("does not exist"));
         string twice = Path.Combine(directory, "o");
         result = Run("first", "--arg", $"out:4:{twice}", "--arg", $"out:4:{twice}");
         Assert.That(result.Code, Is.EqualTo(2));

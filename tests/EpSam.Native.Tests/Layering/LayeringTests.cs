@@ -24,7 +24,8 @@ public sealed class LayeringTests
     [Test]
     public void Sources_AllProjects_AreNamedAbove()
     {
-        string[] projects = [.. Directory.GetDirectories(RepositoryRoot.File("src")).Select(d => Path.GetFileName(d)!).Order()];
+        string[] projects =
+            [.. Directory.GetDirectories(RepositoryRoot.File("src")).Select(d => Path.GetFileName(d)!).Order()];
         Assert.That(projects, Is.EqualTo(new[] { "EpSam.Cli", "EpSam.Cuda", "EpSam.Native", "EpSam.VirtualGpu" }));
     }
 
@@ -61,8 +62,10 @@ public sealed class LayeringTests
             for (int i = 0; i < lines.Length; i++)
             {
                 string line = lines[i].Trim();
-                bool isUse = line.StartsWith("using ", StringComparison.Ordinal) || line.StartsWith("global using ", StringComparison.Ordinal);
-                Assert.That(isUse && line.Contains(forbidden, StringComparison.Ordinal), Is.False, $"{file}:{i + 1}: {line}");
+                bool isUse = line.StartsWith("using ", StringComparison.Ordinal)
+                    || line.StartsWith("global using ", StringComparison.Ordinal);
+                Assert.That(isUse && line.Contains(forbidden, StringComparison.Ordinal), Is.False,
+                    $"{file}:{i + 1}: {line}");
             }
         }
     }

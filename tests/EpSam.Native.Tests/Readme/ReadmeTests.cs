@@ -44,7 +44,8 @@ public sealed partial class ReadmeTests
         foreach (string line in ShellLines().Where(l => l.StartsWith("./epsam ", StringComparison.Ordinal)))
         {
             string[] arguments = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..];
-            if (arguments.Contains("FILE")) arguments = [.. arguments.TakeWhile(a => a != "FILE"), "--help"];   // a form, no example
+            // a form, no example
+            if (arguments.Contains("FILE")) arguments = [.. arguments.TakeWhile(a => a != "FILE"), "--help"];
             CommandLine result = CommandLine.Run(arguments);
             Assert.That(result.Code, Is.Zero, $"{line}\n{result.Error}");
             run++;
@@ -62,10 +63,12 @@ public sealed partial class ReadmeTests
     {
         string ptx = Blocks().Single(b => b.Language == "ptx").Body.Replace("@%p bra done;", "");
         File.WriteAllText("iota.ptx", ptx);
-        CommandLine result = CommandLine.Run("ptx", "run", "iota.ptx", "--entry", "iota", "--grid", "4", "--block", "64",
+        CommandLine result = CommandLine.Run("ptx", "run", "iota.ptx", "--entry", "iota", "--grid", "4", "--block",
+            "64",
             "--arg", "out:1000:y.bin", "--arg", "f32:0.5", "--arg", "u32:250");
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.Contain("iota").And.Contain("st.global.f32").And.Contain("(3,0,0)").And.Contain("(58,0,0)"));
+        Assert.That(result.Error, Does.Contain("iota").And.Contain("st.global.f32").And.Contain("(3,0,0)")
+            .And.Contain("(58,0,0)"));
         Assert.That(File.Exists("y.bin"), Is.False);
     }
 
@@ -82,7 +85,8 @@ public sealed partial class ReadmeTests
         foreach (Match match in PathPattern().Matches(Text))
         {
             string full = RepositoryRoot.File(match.Groups[1].Value);
-            Assert.That(File.Exists(full) || Directory.Exists(full), $"README names {match.Groups[1].Value}, which is not there");
+            Assert.That(File.Exists(full) || Directory.Exists(full),
+                $"README names {match.Groups[1].Value}, which is not there");
         }
     }
 
