@@ -13,11 +13,16 @@ internal static unsafe class Ceilings
     /// <summary>FLOP/s of one core while all cores do the same.</summary>
     public static (double PerCore, Timing Timing) FmaPeak(int threads)
     {
-        int lanes = Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4;
-        Timing timing = Measure.Run(() => OnThreads(threads, i => Sink[i * 16] = FmaLoop(FmaIterations)));
-        double flop = (double)FmaIterations * 10 * lanes * 2;   // a core's share
-        return (flop / timing.Seconds, timing);
+        Timing timing = Measure.Run(() => Fma(threads));
+        return (FmaFlop / timing.Seconds, timing);
     }
+
+    /// <summary>One run of the peak loop on all threads; FmaFlop is what each of them does.</summary>
+    public static void Fma(int threads) => OnThreads(threads, i => Sink[i * 16] = FmaLoop(FmaIterations));
+
+    public static readonly double FmaFlop = (double)FmaIterations * 10 * 2
+        * (Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : 4);
+
 
     /// <summary>One memcpy of all bytes, each thread its part.</summary>
     public static void Copy(int threads, byte* source, byte* target, long bytes)

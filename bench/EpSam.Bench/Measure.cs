@@ -25,7 +25,7 @@ internal readonly record struct Timing(double Seconds, double Spread, int Runs)
 
 internal static class Measure
 {
-    /// <summary>Runs <paramref name="work"/> <paramref name="least"/> times or more, for about that many seconds.</summary>
+    /// <summary>At least so many runs, for about that many seconds.</summary>
     public static Timing Run(Action work, int least = 7, double seconds = 0.7, int warmUp = 2)
     {
         for (int i = 0; i < warmUp; i++) work();

@@ -80,7 +80,8 @@ internal abstract record ArgumentSpec(string Text)
             "u32" or "s32" or "b32" or "f32" => 32,
             "u64" or "s64" or "b64" or "f64" => 64,
             _ => throw Wrong(text,
-                $"unknown type '{type}'; types are u8 to u64, s8 to s64, b8 to b64, f16, bf16, f32, f64; expected {Forms}"),
+                $"unknown type '{type}'; types are u8 to u64, s8 to s64, b8 to b64, f16, bf16, f32, f64; "
+                + $"expected {Forms}"),
         };
         string[] values = rest.Split(',');
         byte[] bytes = new byte[values.Length * bits / 8];

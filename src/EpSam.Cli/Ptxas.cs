@@ -57,8 +57,9 @@ internal static partial class Ptxas
         foreach (string block in text.Split("Compiling entry function '").Skip(1))
         {
             // Device functions have properties of their own; the entry's numbers come first in its block.
-            entries.Add(new PtxasEntry(block[..block.IndexOf('\'')], Number(RegistersPattern(), block),
-                Number(SharedPattern(), block), Number(StoresPattern(), block), Number(LoadsPattern(), block), Number(StackPattern(), block)));
+            int Of(Regex pattern) => Number(pattern, block);
+            entries.Add(new PtxasEntry(block[..block.IndexOf('\'')], Of(RegistersPattern()), Of(SharedPattern()),
+                Of(StoresPattern()), Of(LoadsPattern()), Of(StackPattern())));
         }
         return entries;
     }

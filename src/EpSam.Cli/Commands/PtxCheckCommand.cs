@@ -1,5 +1,5 @@
-// epsam ptx check: every entry of a file must parse and build on the virtual GPU; where NVIDIA's assembler is here, it is
-// asked as well, and its answer counts.
+// epsam ptx check: every entry of a file must parse and build on the virtual GPU; where NVIDIA's assembler is here,
+// it is asked as well, and its answer counts.
 using System.CommandLine;
 using EpSam.Cuda;
 using EpSam.VirtualGpu.Ptx;
