@@ -50,7 +50,7 @@ template <int K, class T> device void rel_pos(const T* qkv, const float* table, 
     }
 }
 
-// rel_pos_fwd_{f32,bf16}_k{64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line, for each image and head.
+// rel_pos_fwd_{f32,bf16}_k{32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line, for each image and head.
 //   in    qkv (B, T, 3, N, K), table (2L-1, K) f32           out  rel (B, N, T, L); qkv and rel f32 or bf16
 //   args  qkv, table, rel, L i32, count i32, line_stride i32, query_stride i32, N i32
 //   launch grid (L·ceil(L/32), N, B), block 128 = 4 warps; shared 0 B; regs <= 168
@@ -64,7 +64,9 @@ template <int K, class T> device void rel_pos(const T* qkv, const float* table, 
     {                                                                                                                  \
         rel_pos<K>(qkv, table, rel, lines, count, line_stride, query_stride, heads);                                   \
     }
+REL_POS(rel_pos_fwd_f32_k32, 32, float)
 REL_POS(rel_pos_fwd_f32_k64, 64, float)
 REL_POS(rel_pos_fwd_f32_k80, 80, float)
+REL_POS(rel_pos_fwd_bf16_k32, 32, bf16)
 REL_POS(rel_pos_fwd_bf16_k64, 64, bf16)
 REL_POS(rel_pos_fwd_bf16_k80, 80, bf16)

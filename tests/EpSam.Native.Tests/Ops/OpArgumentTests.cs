@@ -52,8 +52,8 @@ public sealed class OpArgumentTests
 
     [Test]
     public void Attention_OtherHeadSize_IsRefused() => Refuses(
-        () => Attention.Forward(_gpu, BF16(1, 5, 3, 2, 32), 1, BF16(1, 5, 2, 32), F32(1, 2, 5)),
-        "Attention: head size must be 64 or 80, got 32");
+        () => Attention.Forward(_gpu, BF16(1, 5, 3, 2, 40), 1, BF16(1, 5, 2, 40), F32(1, 2, 5)),
+        "Attention: head size must be 32, 64 or 80, got 40");
 
     [Test]
     public void Attention_TablesSwapped_AreRefused() => Refuses(

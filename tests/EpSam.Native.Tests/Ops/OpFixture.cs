@@ -26,7 +26,7 @@ public abstract class OpFixture(string provider)
         }
         try
         {
-            Gpu = new Gpu(CuNative.OpenDriver());
+            Gpu = new Gpu(CuNative.OpenDriver(), CuNative.LoadBlas());
         }
         catch (CuUnavailableException e)
         {

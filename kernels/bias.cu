@@ -1,0 +1,45 @@
+// A bias per column, for matrix products that have none: y = x + bias, alone or under GELU. One block a row at a time.
+#include "gelu.cuh"
+
+constexpr int Threads = 128;
+
+template <class T, class F> device void for_rows(const T* x, const float* bias, T* y, int rows, int columns, F f)
+{
+    for (long long row = block_x(); row < rows; row += grid_x())
+        for (int c = 4 * thread_x(); c < columns; c += 4 * Threads) {
+            f32x4 v = load4(x + row * columns + c), b = load4(bias + c);
+            store4(y + row * columns + c, f32x4{f(v.x + b.x), f(v.y + b.y), f(v.z + b.z), f(v.w + b.w)});
+        }
+}
+
+// bias_fwd_{f32,bf16}: y = x + bias.
+//   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
+//   args  x, bias, y, R i32, C i32
+//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 40
+//   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
+//   bytes 2·s·R·C, s = 4 or 2     flops R·C     bound: memory
+//   accuracy added in f32, one rounding
+//   order fixed: same bits every run
+#define BIAS(name, T)                                                                                                  \
+    kernel __launch_bounds__(Threads) name(const T* x, const float* bias, T* y, int rows, int columns)                 \
+    {                                                                                                                  \
+        for_rows(x, bias, y, rows, columns, [](float v) { return v; });                                                \
+    }
+BIAS(bias_fwd_f32, float)
+BIAS(bias_fwd_bf16, bf16)
+
+// bias_gelu_fwd_{f32,bf16}: y = gelu(x + bias).
+//   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
+//   args  x, bias, y, R i32, C i32
+//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 48
+//   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
+//   bytes 2·s·R·C, s = 4 or 2     flops ~21·R·C     bound: memory
+//   accuracy relative 1e-6 of gelu at the rounded sum; bf16: f32 inside, one rounding
+//   order fixed: same bits every run
+#define BIAS_GELU(name, T)                                                                                             \
+    kernel __launch_bounds__(Threads) name(const T* x, const float* bias, T* y, int rows, int columns)                 \
+    {                                                                                                                  \
+        for_rows(x, bias, y, rows, columns, [](float v) { return gelu(v); });                                          \
+    }
+BIAS_GELU(bias_gelu_fwd_f32, float)
+BIAS_GELU(bias_gelu_fwd_bf16, bf16)
