@@ -8,6 +8,7 @@ namespace EpSam.Native.Tests.Layering;
 public sealed class LayeringTests
 {
     [TestCase("EpSam.Cuda", "")]
+    [TestCase("EpSam.Imaging", "")]
     [TestCase("EpSam.VirtualGpu", "EpSam.Cuda")]
     [TestCase("EpSam.Native", "EpSam.Cuda")]
     [TestCase("EpSam.Cli", "EpSam.Cuda EpSam.Native EpSam.VirtualGpu")]
@@ -26,13 +27,14 @@ public sealed class LayeringTests
     {
         string[] projects =
             [.. Directory.GetDirectories(RepositoryRoot.File("src")).Select(d => Path.GetFileName(d)!).Order()];
-        Assert.That(projects, Is.EqualTo(new[] { "EpSam.Cli", "EpSam.Cuda", "EpSam.Native", "EpSam.VirtualGpu" }));
+        string[] expected = ["EpSam.Cli", "EpSam.Cuda", "EpSam.Imaging", "EpSam.Native", "EpSam.VirtualGpu"];
+        Assert.That(projects, Is.EqualTo(expected));
     }
 
     [Test]
     public void ProductProjects_Packages_OnlyTheCommandLineHasAny()
     {
-        foreach (string project in new[] { "EpSam.Cuda", "EpSam.VirtualGpu", "EpSam.Native" })
+        foreach (string project in new[] { "EpSam.Cuda", "EpSam.Imaging", "EpSam.VirtualGpu", "EpSam.Native" })
         {
             XDocument file = XDocument.Load(RepositoryRoot.File($"src/{project}/{project}.csproj"));
             Assert.That(file.Descendants("PackageReference"), Is.Empty, project);

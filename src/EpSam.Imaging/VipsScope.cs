@@ -1,0 +1,153 @@
+// One read or write: owns every image made on the way and gives all of them back at its end, the last one first.
+// An operation is created by name, its arguments are set as properties, it is built, and its output is taken.
+using static EpSam.Imaging.Vips;
+
+namespace EpSam.Imaging;
+
+/// <summary>The images of one piece of work. Not thread-safe.</summary>
+internal sealed unsafe class VipsScope(string name) : IDisposable
+{
+    readonly List<nint> owned = [];
+
+    /// <summary>Runs an image to image operation; arguments are given as text, enums by their nick names.</summary>
+    public nint Run(ImagingError kind, string operation, nint input, params ReadOnlySpan<(string Name, string Value)> arguments)
+    {
+        nint op = New(operation, arguments);
+        SetImage(op, input);
+        return TakeImage(Build(kind, op));
+    }
+
+    /// <summary>Opens a file: reads the header and leaves the pixels for later.</summary>
+    public nint Open(string loader, string path)
+    {
+        nint op = New(loader, [("filename", path), .. LoaderArguments]);
+        return TakeImage(Build(ImagingError.Damaged, op));
+    }
+
+    /// <summary>Opens encoded bytes, which must stay where they are until the scope ends.</summary>
+    public nint Open(string loader, byte* data, long length)
+    {
+        nint op = New(loader + "_buffer", LoaderArguments);
+        nint blob = vips_blob_new(null, data, (nuint)length);
+        Value value = default;
+        g_value_init(&value, vips_blob_get_type());
+        g_value_set_boxed(&value, blob);
+        g_object_set_property(op, "buffer", &value);
+        g_value_unset(&value);
+        vips_area_unref(blob);
+        return TakeImage(Build(ImagingError.Damaged, op));
+    }
+
+    /// <summary>Views pixels as an image without copying them.</summary>
+    public nint View(byte* pixels, int width, int height, int bands)
+    {
+        nint image = vips_image_new_from_memory(
+            pixels, (nuint)((long)width * height * bands), width, height, bands, (int)BandFormat.UChar);
+        return image != 0 ? Own(image) : throw Failed(ImagingError.CannotEncode);
+    }
+
+    /// <summary>Decodes everything that has been left for later.</summary>
+    public nint ToMemory(nint image)
+    {
+        nint copy = vips_image_copy_memory(image);
+        return copy != 0 ? Own(copy) : throw Failed(ImagingError.Damaged);
+    }
+
+    /// <summary>Encodes with a "..._buffer" saver.</summary>
+    public byte[] Encode(string saver, nint image, params ReadOnlySpan<(string Name, string Value)> arguments)
+    {
+        nint op = New(saver, arguments);
+        SetImage(op, image);
+        op = Build(ImagingError.CannotEncode, op);
+        Value value = default;
+        g_value_init(&value, vips_blob_get_type());
+        g_object_get_property(op, "buffer", &value);
+        nuint length;
+        void* data = vips_blob_get(g_value_get_boxed(&value), &length);
+        byte[] bytes = new ReadOnlySpan<byte>(data, checked((int)length)).ToArray();
+        g_value_unset(&value);
+        Release(op);
+        return bytes;
+    }
+
+    /// <summary>The error libvips has left behind, under the name of this work's image.</summary>
+    public ImagingException Failed(ImagingError kind) => new(kind, kind == ImagingError.Damaged
+        ? $"{name}: truncated or damaged: {TakeError()}"
+        : $"{name}: {TakeError()}");
+
+    public void Dispose()
+    {
+        for (int i = owned.Count - 1; i >= 0; i--) g_object_unref(owned[i]);
+        owned.Clear();
+    }
+
+    // Rows are read once from the top; broken data is an error and not a grey picture.
+    static readonly (string, string)[] LoaderArguments = [("access", "sequential"), ("fail_on", "error")];
+
+    nint New(string operation, ReadOnlySpan<(string Name, string Value)> arguments)
+    {
+        nint op = vips_operation_new(operation);
+        if (op == 0)
+        {
+            throw new ImagingException(ImagingError.Unsupported,
+                $"{name}: this libvips was built without '{operation}' ({TakeError()})");
+        }
+        foreach ((string argument, string value) in arguments)
+        {
+            if (vips_object_set_argument_from_string(op, argument, value) == 0) continue;
+            g_object_unref(op);
+            throw new InvalidOperationException($"{operation} {argument}={value}: {TakeError()}");
+        }
+        return op;
+    }
+
+    static void SetImage(nint op, nint image)
+    {
+        Value value = default;
+        g_value_init(&value, vips_image_get_type());
+        g_value_set_object(&value, image);
+        g_object_set_property(op, "in", &value);
+        g_value_unset(&value);
+    }
+
+    nint Build(ImagingError kind, nint op)
+    {
+        nint built = vips_cache_operation_build(op);
+        if (built == 0)
+        {
+            Release(op);
+            throw Failed(kind);
+        }
+        g_object_unref(op);
+        return built;
+    }
+
+    nint TakeImage(nint op)
+    {
+        Value value = default;
+        g_value_init(&value, vips_image_get_type());
+        g_object_get_property(op, "out", &value);
+        nint image = g_object_ref(g_value_get_object(&value));
+        g_value_unset(&value);
+        Release(op);
+        return Own(image);
+    }
+
+    static void Release(nint op)
+    {
+        vips_object_unref_outputs(op);
+        g_object_unref(op);
+    }
+
+    nint Own(nint image)
+    {
+        owned.Add(image);
+        return image;
+    }
+}
+
+/// <summary>VipsBandFormat: the type of a sample.</summary>
+internal enum BandFormat { UChar, Char, UShort, Short, UInt, Int, Float, Complex, Double, DoubleComplex }
+
+/// <summary>VipsInterpretation: what the bands mean; only those that are looked at.</summary>
+internal enum Interpretation { MultiBand = 0, Grey = 1, Cmyk = 15, Rgb = 17, SRgb = 22, Rgb16 = 25, Grey16 = 26 }
