@@ -61,16 +61,17 @@ public static class Resample
 
     readonly record struct Neighbours(int First, int Second, float Weight0, float Weight1);
 
-    // area_pixel_compute_source_index of PyTorch, in float as there.
+    // PyTorch on a CPU rounds the scale to float, then finds position and weight in double and rounds the weight. With the
+    // position in float as well, weights at the far end of an image are off by 1e-5.
     static Neighbours[] NeighboursOf(int size, int newSize)
     {
         Neighbours[] all = new Neighbours[newSize];
-        float scale = (float)size / newSize;
+        double scale = (float)size / newSize;
         for (int i = 0; i < newSize; i++)
         {
-            float at = size == newSize ? i : MathF.Max(scale * (i + 0.5f) - 0.5f, 0);
+            double at = size == newSize ? i : Math.Max(scale * (i + 0.5) - 0.5, 0);
             int first = Math.Min((int)at, size - 1);
-            float second = Math.Clamp(at - first, 0, 1);
+            float second = (float)Math.Clamp(at - first, 0, 1);
             all[i] = new(first, Math.Min(first + 1, size - 1), 1 - second, second);
         }
         return all;
