@@ -194,10 +194,14 @@ internal sealed partial class Builder
     }
 
     /// <summary>Adds a warp operation whose operand list is the destinations, then the sources.</summary>
-    void EmitWarp(string key, PtxStatement s, List<Reg?> dsts, List<Src> sources, params ReadOnlySpan<Slot> layout)
+    void EmitWarp(string key, PtxStatement s, List<Reg?> dsts, List<Src> sources, params ReadOnlySpan<Slot> layout) =>
+        EmitWarp(key, key, s, dsts, sources, layout);
+
+    void EmitWarp(
+        string key, string checkedKey, PtxStatement s, List<Reg?> dsts, List<Src> sources, ReadOnlySpan<Slot> layout)
     {
         if (!LaneTable.TryWarp(key, false, out LaneMethod? method)) throw Unsupported(key);
-        LaneTable.TryWarp(key, true, out LaneMethod? checkedMethod);
+        LaneTable.TryWarp(checkedKey, true, out LaneMethod? checkedMethod);
         List<Slot> slots = [.. layout];
         if (layout.Length == 0)
         {

@@ -154,7 +154,9 @@ internal sealed partial class Builder
             layout.Add(Slot.S(sources.Count));
             sources.Add(InRegister(StoredValue(operand, bytes), ClassOf(bytes)));
         }
-        EmitWarp(key, s, [], sources, layout.ToArray());
+        string streaming = key.Replace("st.global.", "st.global.cs.", StringComparison.Ordinal);
+        bool streams = s.Modifiers.Contains("cs") && LaneTable.TryWarp(streaming, false, out _);
+        EmitWarp(streams ? streaming : key, key, s, [], sources, layout.ToArray());
     }
 
     /// <summary>The low bytes of the operand, whatever the width of its register.</summary>

@@ -78,6 +78,11 @@ internal static unsafe class Memory
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal4x32(Warp* w, byte* f, int* o) => MemoryAccess.Store4<GlobalSpace, B32>(w, f, o);
 
+    // .cs, "likely to be accessed once": whole rows go past the caches. PTX ISA "Cache Operators".
+    [PtxWarp("st.global.cs.v4.b32")]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void StreamGlobal4x32(Warp* w, byte* f, int* o) => MemoryAccess.Store4<GlobalSpace, B32>(w, f, o, streaming: true);
+
     [PtxWarp("st.global.v2.b64")]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void StoreGlobal2x64(Warp* w, byte* f, int* o) => MemoryAccess.Store2<GlobalSpace, B64>(w, f, o);

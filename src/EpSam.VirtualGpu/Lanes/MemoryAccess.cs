@@ -127,14 +127,19 @@ internal static unsafe class MemoryAccess
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Store4<TSpace, T>(Warp* w, byte* f, int* o) where TSpace : ISpace where T : IElement
+    public static void Store4<TSpace, T>(Warp* w, byte* f, int* o) where TSpace : ISpace where T : IElement =>
+        Store4<TSpace, T>(w, f, o, streaming: false);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store4<TSpace, T>(Warp* w, byte* f, int* o, bool streaming)
+        where TSpace : ISpace where T : IElement
     {
         LaneAddress.Effective(f, o, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
         byte* p;
         if (T.Size == 4 && Avx512F.IsSupported && (p = Row<TSpace>(w, a0, a1, a2, a3, 16)) != null)
         {
             MemoryRows.Store4x32((uint*)(f + o[Address]), (uint*)(f + o[Address + 1]),
-                (uint*)(f + o[Address + 2]), (uint*)(f + o[Address + 3]), (uint*)p);
+                (uint*)(f + o[Address + 2]), (uint*)(f + o[Address + 3]), (uint*)p, streaming && ((nuint)p & 63) == 0);
         }
         else
         {
@@ -205,7 +210,15 @@ internal static unsafe class MemoryRows
         }
     }
 
-    public static void Store4x32(uint* s0, uint* s1, uint* s2, uint* s3, uint* p)
+    // Stores past the caches become visible to other threads with the locked operation that ends every launch.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Put(U32 value, uint* p, bool streaming)
+    {
+        if (streaming) value.StoreAlignedNonTemporal(p);
+        else value.Store(p);
+    }
+
+    public static void Store4x32(uint* s0, uint* s1, uint* s2, uint* s3, uint* p, bool streaming)
     {
         U64 low = Vector512.Create(0ul, 8, 1, 9, 2, 10, 3, 11), high = low + Vector512.Create(4ul);
         for (int half = 0; half < 32; half += 16, p += 64)
@@ -216,10 +229,10 @@ internal static unsafe class MemoryRows
             U64 xy1 = Avx512F.PermuteVar16x32x2(x, ZipHigh, y).AsUInt64();
             U64 zw0 = Avx512F.PermuteVar16x32x2(z, ZipLow, w).AsUInt64();
             U64 zw1 = Avx512F.PermuteVar16x32x2(z, ZipHigh, w).AsUInt64();
-            Avx512F.PermuteVar8x64x2(xy0, low, zw0).AsUInt32().Store(p);
-            Avx512F.PermuteVar8x64x2(xy0, high, zw0).AsUInt32().Store(p + 16);
-            Avx512F.PermuteVar8x64x2(xy1, low, zw1).AsUInt32().Store(p + 32);
-            Avx512F.PermuteVar8x64x2(xy1, high, zw1).AsUInt32().Store(p + 48);
+            Put(Avx512F.PermuteVar8x64x2(xy0, low, zw0).AsUInt32(), p, streaming);
+            Put(Avx512F.PermuteVar8x64x2(xy0, high, zw0).AsUInt32(), p + 16, streaming);
+            Put(Avx512F.PermuteVar8x64x2(xy1, low, zw1).AsUInt32(), p + 32, streaming);
+            Put(Avx512F.PermuteVar8x64x2(xy1, high, zw1).AsUInt32(), p + 48, streaming);
         }
     }
 }
