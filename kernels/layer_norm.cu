@@ -4,13 +4,13 @@
 
 constexpr int Warps = 8, Threads = 32 * Warps;
 
-template <class T> device void layer_norm_row(const T* x, const float* weight, const float* bias, T* y, float* mean,
-                                              float* rstd, int rows, int columns, float eps)
+template <class T, class U> device void layer_norm_row(const T* x, const float* weight, const float* bias, U* y,
+                                                       float* mean, float* rstd, int rows, int columns, float eps)
 {
     int row = block_x() * Warps + (thread_x() >> 5), lane = thread_x() & 31;
     if (row < rows) {
         const T* p = x + (long long)row * columns;
-        T* q = y + (long long)row * columns;
+        U* q = y + (long long)row * columns;
         float inverse = rcp_rn((float)columns), sum = 0.0f, squares = 0.0f;
         for (int c = 4 * lane; c < columns; c += 128) {
             f32x4 v = load4(p + c);
@@ -62,6 +62,20 @@ kernel __launch_bounds__(Threads) layer_norm_fwd_f32(const float* x, const float
 //   order fixed: same bits every run
 kernel __launch_bounds__(Threads) layer_norm_fwd_bf16(const bf16* x, const float* w, const float* b, bf16* y,
                                                       float* mean, float* rstd, int rows, int columns, float eps)
+{
+    layer_norm_row(x, w, b, y, mean, rstd, rows, columns, eps);
+}
+
+// layer_norm_fwd_f32_bf16: as layer_norm_fwd_f32, with y rounded to bf16: from a residual stream in f32 to a product.
+//   in    x (R, C) f32, w (C) f32, b (C) f32         out  y (R, C) bf16, mean (R) f32, rstd (R) f32
+//   args  x, w, b, y, mean, rstd, R i32, C i32, eps f32
+//   launch grid ceil(R/8), block 256 = 8 warps, one warp a row; shared 0 B; regs <= 40
+//   needs C % 4 == 0, x, w and b 16-byte, y 8-byte aligned; any R
+//   bytes 6·R·C + 8·R     flops ~8·R·C     bound: memory
+//   accuracy two passes, f32 accumulation, one rounding to bf16
+//   order fixed: same bits every run
+kernel __launch_bounds__(Threads) layer_norm_fwd_f32_bf16(const float* x, const float* w, const float* b, bf16* y,
+                                                          float* mean, float* rstd, int rows, int columns, float eps)
 {
     layer_norm_row(x, w, b, y, mean, rstd, rows, columns, eps);
 }

@@ -12,22 +12,25 @@ public static class LayerNormCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. Sizes.Select(s => Case(s.R, s.C, DType.F32)), Case(4096, 768, DType.F32, true),
-        .. Sizes.Select(s => Case(s.R, s.C, DType.BF16)), Case(4096, 768, DType.BF16, true),
+        .. Sizes.Select(s => Case(s.R, s.C, DType.F32)), Case(4096, 768, DType.F32, DType.F32, true),
+        .. Sizes.Select(s => Case(s.R, s.C, DType.BF16)), Case(4096, 768, DType.BF16, DType.BF16, true),
+        .. Sizes.Select(s => Case(s.R, s.C, DType.F32, DType.BF16)), Case(4096, 768, DType.F32, DType.BF16, true),
     ];
 
-    static OpCase Case(long r, long c, DType type, bool realistic = false) => new()
+    static OpCase Case(long r, long c, DType type) => Case(r, c, type, type);
+
+    static OpCase Case(long r, long c, DType type, DType to, bool realistic = false) => new()
     {
-        Name = $"layer_norm {type.Name()} {r}x{c}",
+        Name = $"layer_norm {type.Name()}{(to == type ? "" : " " + to.Name())} {r}x{c}",
         Inputs =
         [
             new("x", type, new(r, c), Values.Normal(1, 2)), // a mean well off zero shows cancellation
             new("weight", DType.F32, new(c), Values.Normal(0.2, 1)), new("bias", DType.F32, new(c), Values.Normal(0.2)),
         ],
-        Outputs = [new("y", type, new(r, c)), new("mean", DType.F32, new(r)), new("rstd", DType.F32, new(r))],
+        Outputs = [new("y", to, new(r, c)), new("mean", DType.F32, new(r)), new("rstd", DType.F32, new(r))],
         Run = (gpu, x, y) => LayerNorm.Forward(gpu, x[0], x[1], x[2], Eps, y[0], y[1], y[2]),
-        Reference = x => Reference(x[0], x[1], x[2], c, type),
-        Flops = 8 * r * c, Bytes = 2 * r * c * type.Size() + 8 * r, Realistic = realistic,
+        Reference = x => Reference(x[0], x[1], x[2], c, to),
+        Flops = 8 * r * c, Bytes = r * c * (type.Size() + to.Size()) + 8 * r, Realistic = realistic,
     };
 
     static Expected[] Reference(double[] x, double[] weight, double[] bias, long columns, DType type)

@@ -9,27 +9,28 @@ public static class MatMulCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from add in new[] { false, true } from s in Sizes select Case(s, type, add),
-        Case((4096, 2304, 768), DType.F32, false, true), Case((4096, 768, 3072), DType.F32, true, true),
-        Case((4096, 2304, 768), DType.BF16, false, true), Case((4096, 768, 3072), DType.BF16, true, true),
+        .. from type in new[] { DType.F32, DType.BF16 } from add in new[] { false, true } from s in Sizes select Case(s, type, type, add),
+        .. from add in new[] { false, true } from s in Sizes select Case(s, DType.BF16, DType.F32, add),
+        Case((4096, 2304, 768), DType.F32, DType.F32, false, true), Case((4096, 768, 3072), DType.F32, DType.F32, true, true),
+        Case((4096, 2304, 768), DType.BF16, DType.BF16, false, true), Case((4096, 768, 3072), DType.BF16, DType.BF16, true, true),
     ];
 
-    static OpCase Case((long M, long N, long K) s, DType type, bool add, bool realistic = false) => new()
+    static OpCase Case((long M, long N, long K) s, DType type, DType to, bool add, bool realistic = false) => new()
     {
-        Name = $"matmul {type.Name()} {s.M}x{s.N}x{s.K}{(add ? " add" : "")}",
+        Name = $"matmul {type.Name()}{(to == type ? "" : " " + to.Name())} {s.M}x{s.N}x{s.K}{(add ? " add" : "")}",
         Inputs =
         [
             new("x", type, new(s.M, s.K), Values.Normal()), new("w", type, new(s.N, s.K), Values.Normal()),
-            new("y0", type, new(s.M, s.N), Values.Normal()),
+            new("y0", to, new(s.M, s.N), Values.Normal()),
         ],
-        Outputs = [new("y", type, new(s.M, s.N))],
+        Outputs = [new("y", to, new(s.M, s.N))],
         Run = (gpu, x, y) =>
         {
             if (add) Elementwise.Copy(gpu, x[2], y[0]);
             MatMul.Forward(gpu, x[0], x[1], y[0], add);
         },
-        Reference = x => [Reference(x, s, type, add)],
-        Flops = 2 * s.M * s.N * s.K, Bytes = (s.M * s.K + s.N * s.K + s.M * s.N) * type.Size(), Realistic = realistic,
+        Reference = x => [Reference(x, s, to, add)],
+        Flops = 2 * s.M * s.N * s.K, Bytes = (s.M * s.K + s.N * s.K) * type.Size() + s.M * s.N * to.Size(), Realistic = realistic,
     };
 
     static Expected Reference(double[][] x, (long M, long N, long K) s, DType type, bool add)

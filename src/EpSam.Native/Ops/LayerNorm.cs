@@ -10,7 +10,7 @@ public static class LayerNorm
 
     /// <summary>
     /// y = (x - mean) · rstd · weight + bias for x (…, C) f32 or bf16, C a multiple of 4; weight, bias (C) and mean, rstd
-    /// (rows) are f32. y may be x. Does not synchronise. Throws ArgumentException on wrong shapes.
+    /// (rows) are f32. y may be x, or bf16 for an x in f32. Does not synchronise. Throws ArgumentException on wrong shapes.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor x, Tensor weight, Tensor bias, float eps, Tensor y, Tensor mean, Tensor rstd)
     {
@@ -20,7 +20,7 @@ public static class LayerNorm
         Expect.Multiple("LayerNorm", "the last axis of x", columns, 4);
         Expect.Shape("LayerNorm", "weight", weight, DType.F32, columns);
         Expect.Shape("LayerNorm", "bias", bias, DType.F32, columns);
-        Expect.Same("LayerNorm", "y", y, x);
+        Expect.Same("LayerNorm", "y", y, x.DType == DType.F32 && y.DType == DType.BF16 ? x with { DType = DType.BF16 } : x);
         Expect.Shape("LayerNorm", "mean", mean, DType.F32, rows);
         Expect.Shape("LayerNorm", "rstd", rstd, DType.F32, rows);
         Expect.Aligned("LayerNorm", "x", x, 4 * x.DType.Size());
@@ -28,7 +28,8 @@ public static class LayerNorm
         Expect.Aligned("LayerNorm", "weight", weight, 16);
         Expect.Aligned("LayerNorm", "bias", bias, 16);
         LaunchGrid grid = new((rows + RowsPerBlock - 1L) / RowsPerBlock);
-        Launch.Run(gpu, $"layer_norm_fwd_{x.DType.Name()}", grid, Threads,
+        string types = x.DType == y.DType ? x.DType.Name() : "f32_bf16";
+        Launch.Run(gpu, $"layer_norm_fwd_{types}", grid, Threads,
             x, weight, bias, y, mean, rstd, rows, columns, eps);
     }
 

@@ -1,0 +1,22 @@
+using EpSam.Native.Ops;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Nn;
+
+/// <summary>y = x · weightᵀ + bias. The product and the bias are apart, so that a model can put other work between them.</summary>
+internal sealed class Linear(Parameters parameters, string name, long input, long output)
+{
+    public Tensor Weight { get; } = parameters.Matrix($"{name}.weight", output, input);  // (output, input)
+    public Tensor Bias { get; } = parameters.Vector($"{name}.bias", output);             // (output) f32
+
+    /// <summary>y (…, output) = x (…, input) · weightᵀ, without the bias.</summary>
+    public void Multiply(Gpu gpu, Tensor x, Tensor y) => MatMul.Forward(gpu, x, Weight, y);
+
+    /// <summary>sum (…, output) += x · weightᵀ + bias: a residual connection.</summary>
+    public void AddTo(Gpu gpu, Tensor x, Tensor sum)
+    {
+        Ops.Bias.Forward(gpu, sum, Bias, sum);
+        MatMul.Forward(gpu, x, Weight, sum, add: true);
+    }
+}

@@ -1,0 +1,20 @@
+using EpSam.Native.Ops;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Nn;
+
+/// <summary>LayerNorm over the last axis. Channels last, SAM's LayerNorm2d is the same.</summary>
+internal sealed class Norm(Parameters parameters, string name, long channels, float eps)
+{
+    readonly Tensor _weight = parameters.Vector($"{name}.weight", channels), _bias = parameters.Vector($"{name}.bias", channels);
+
+    /// <summary>y = LayerNorm(x); y may be x, or bf16 for an x in f32.</summary>
+    public void Forward(Arena arena, Tensor x, Tensor y)
+    {
+        using ArenaScope scope = arena.Scope("norm");
+        Shape rows = new(x.Shape.Rows);
+        Tensor mean = arena.Take("mean", DType.F32, rows), rstd = arena.Take("rstd", DType.F32, rows);
+        LayerNorm.Forward(arena.Gpu, x, _weight, _bias, eps, y, mean, rstd);
+    }
+}

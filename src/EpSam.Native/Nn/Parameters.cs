@@ -1,0 +1,101 @@
+// The parameters of a model: layers declare them by their state-dict names while the model is made, which places them in
+// the arena; Load fills them from a source, so that planning needs no weights. Matrices are kept in the model's type,
+// biases, norms and positional tables in f32.
+using System.Runtime.InteropServices;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Nn;
+
+/// <summary>Makes values of one shape from values of another: (values, their shape, wanted shape).</summary>
+public delegate float[] Resample(float[] values, Shape from, Shape to);
+
+/// <summary>Declared parameters of a model and where they lie.</summary>
+/// <param name="arena">Where they are kept.</param>
+/// <param name="type">Type of the matrices, f32 or bf16: the precision of the model.</param>
+public sealed class Parameters(Arena arena, DType type)
+{
+    readonly record struct Entry(Tensor Tensor, Resample? Resample);
+
+    readonly OrderedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+
+    /// <summary>The model's precision.</summary>
+    public DType Type => type;
+
+    /// <summary>Names and tensors in the order of their declaration.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> All => _entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor));
+
+    /// <summary>A parameter of the model's type: what is multiplied with.</summary>
+    public Tensor Matrix(string name, params ReadOnlySpan<long> shape) => Declare(name, type, new Shape(shape), null);
+
+    /// <summary>A parameter that stays f32: biases, norms.</summary>
+    public Tensor Vector(string name, params ReadOnlySpan<long> shape) => Declare(name, DType.F32, new Shape(shape), null);
+
+    /// <summary>A table that stays f32; one of another size in the source is resampled.</summary>
+    public Tensor Table(string name, Resample resample, params ReadOnlySpan<long> shape) =>
+        Declare(name, DType.F32, new Shape(shape), resample);
+
+    /// <summary>
+    /// Copies all parameters to the device. The source may have more than these. Throws <see cref="ParameterException"/>, and has
+    /// changed nothing, when one is missing or of another shape.
+    /// </summary>
+    public void Load(IParameterSource source)
+    {
+        Check(source);
+        float[] values = [];
+        byte[] bytes = [];
+        foreach ((string name, Entry entry) in _entries)
+        {
+            source.TryGetShape(name, out Shape stored);
+            int count = checked((int)stored.Count);
+            if (values.Length < count) values = new float[count];
+            source.Read(name, values.AsSpan(0, count));
+            Span<float> fitting = stored == entry.Tensor.Shape
+                ? values.AsSpan(0, count)
+                : entry.Resample!(values[..count], stored, entry.Tensor.Shape);
+            if (entry.Tensor.DType == DType.F32)
+            {
+                arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), entry.Tensor);
+                continue;
+            }
+            if (bytes.Length < 2 * count) bytes = new byte[2 * count];
+            ToBF16(fitting, MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan(0, 2 * count)));
+            arena.Gpu.Upload(bytes.AsSpan(0, 2 * count), entry.Tensor);
+        }
+    }
+
+    Tensor Declare(string name, DType dtype, Shape shape, Resample? resample)
+    {
+        if (_entries.ContainsKey(name)) throw new ArgumentException($"the parameter {name} is declared twice");
+        Tensor tensor = arena.Keep(name, dtype, shape, ArenaUse.Weight);
+        _entries.Add(name, new Entry(tensor, resample));
+        return tensor;
+    }
+
+    void Check(IParameterSource source)
+    {
+        const int Shown = 5;
+        List<string> wrong = [];
+        foreach ((string name, Entry entry) in _entries)
+        {
+            if (!source.TryGetShape(name, out Shape stored)) wrong.Add($"{name} {entry.Tensor.Shape} is missing");
+            else if (stored != entry.Tensor.Shape && (entry.Resample is null || stored.Rank != entry.Tensor.Shape.Rank || stored.Count == 0))
+                wrong.Add($"{name} must be {entry.Tensor.Shape}, got {stored}");
+        }
+        if (wrong.Count == 0) return;
+        string more = wrong.Count > Shown ? $"; and {wrong.Count - Shown} more" : "";
+        throw new ParameterException($"the parameters do not fit the model: {string.Join("; ", wrong.Take(Shown))}{more}");
+    }
+
+    static void ToBF16(ReadOnlySpan<float> from, Span<ushort> to) // nearest, ties to even; NaN stays one
+    {
+        for (int i = 0; i < from.Length; i++)
+        {
+            uint bits = BitConverter.SingleToUInt32Bits(from[i]);
+            to[i] = float.IsNaN(from[i]) ? (ushort)0x7fc0 : (ushort)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+        }
+    }
+}
+
+/// <summary>Parameters of a source do not fit the model.</summary>
+public sealed class ParameterException(string message) : Exception(message);
