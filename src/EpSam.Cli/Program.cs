@@ -42,6 +42,7 @@ internal static class Program
     static RootCommand Root() => new("Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
     {
         DoctorCommand.Create(),
+        ConvertCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 
