@@ -1,0 +1,72 @@
+// Mutated kernels that still parse: building and emitting them either works or is refused with a PtxException that says
+// where. Nothing else may come out, and none may take long.
+using System.Diagnostics;
+using System.Text.RegularExpressions;
+using EpSam.VirtualGpu.Ptx;
+using Program = EpSam.VirtualGpu.Exec.Program;
+
+namespace EpSam.VirtualGpu.Tests.Exec;
+
+internal sealed partial class BuildFuzzTests
+{
+    const int Mutants = 20_000;
+    static readonly TimeSpan longest = TimeSpan.FromSeconds(5);   // the slowest took 0.1 s; a hang takes for ever
+
+    [GeneratedRegex(@"[%\w.]+|\S")]
+    private static partial Regex Token();
+
+    [Test]
+    public void MutatedKernels_BuildOrAreRefused()
+    {
+        string[] seeds = [.. Enumerable.Range(0, 60).Select(i => new KernelGenerator(i).Module())];
+        string[] tokens = [.. seeds.SelectMany(s => Token().Matches(s).Select(m => m.Value)).Distinct()];
+        Random random = new(7);
+        int built = 0;
+        for (int i = 0; i < Mutants; i++)
+        {
+            string text = Mutate(seeds[random.Next(seeds.Length)], tokens, random);
+            Stopwatch time = Stopwatch.StartNew();
+            try
+            {
+                PtxModule module = Parser.Parse(text);
+                foreach (PtxFunction entry in module.Functions.Where(f => f is { IsEntry: true, HasBody: true }))
+                {
+                    Program.Build(module, entry, new Dictionary<string, ulong>()).Get(interpret: false, i % 2 == 0, counting: false);
+                    built++;
+                }
+            }
+            catch (PtxException refused)
+            {
+                Assert.That(refused.Position.Line, Is.Positive);
+            }
+            catch (Exception other)
+            {
+                throw new AssertionException($"mutant {i}: {other}\n{text}");
+            }
+            Assert.That(time.Elapsed, Is.LessThan(longest), text);
+        }
+        Assert.That(built, Is.GreaterThan(Mutants / 20), "too few mutants reach the builder to test it");
+    }
+
+    /// <summary>One to three lines dropped, doubled, or with a token replaced by another one of the seeds.</summary>
+    static string Mutate(string seed, string[] tokens, Random random)
+    {
+        string[] lines = seed.Split('\n');
+        for (int edits = 1 + random.Next(3); edits > 0; edits--)
+        {
+            ref string line = ref lines[random.Next(lines.Length)];
+            MatchCollection found = Token().Matches(line);
+            switch (random.Next(4))
+            {
+                case 0: line = ""; break;
+                case 1: line += "\n" + lines[random.Next(lines.Length)]; break;
+                default:
+                    if (found.Count == 0) break;
+                    Match m = found[random.Next(found.Count)];
+                    line = line[..m.Index] + tokens[random.Next(tokens.Length)] + line[(m.Index + m.Length)..];
+                    break;
+            }
+        }
+        return string.Join('\n', lines);
+    }
+}
