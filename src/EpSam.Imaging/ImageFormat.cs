@@ -36,8 +36,11 @@ internal sealed record ImageFormat(string Name, string? Loader)
         : At(head, 4, "jP  "u8) || head.StartsWith((ReadOnlySpan<byte>)[0xFF, 0x4F, 0xFF, 0x51]) ? "JPEG 2000"
         : At(head, 4, "JXL "u8) || head.StartsWith((ReadOnlySpan<byte>)[0xFF, 0x0A]) ? "JPEG XL"
         : head.StartsWith("#?RADIANCE"u8) ? "Radiance HDR"
-        : head.Length >= 3 && head[0] == 'P' && head[1] is >= (byte)'1' and <= (byte)'6' && head[2] is 10 or 13 or 32 ? "PNM"
+        : IsPnm(head) ? "PNM"
         : null;
+
+    static bool IsPnm(ReadOnlySpan<byte> head) => head.Length >= 3
+        && head[0] == 'P' && head[1] is >= (byte)'1' and <= (byte)'6' && head[2] is 10 or 13 or 32;
 
     static bool At(ReadOnlySpan<byte> head, int offset, ReadOnlySpan<byte> text) =>
         head.Length >= offset && head[offset..].StartsWith(text);

@@ -1,6 +1,8 @@
 namespace EpSam.Imaging;
 
-/// <summary>The largest image that is decoded. Checked on the header, so that a small hostile file costs nothing.</summary>
+/// <summary>
+/// The largest image that is decoded. Checked on the header, so that a small hostile file costs nothing.
+/// </summary>
 /// <param name="MaxPixels">Width times height; at most 700 million whatever is asked for.</param>
 /// <param name="MaxSide">The longer side.</param>
 public sealed record ImageLimits(long MaxPixels = 1L << 27, int MaxSide = 65_535)

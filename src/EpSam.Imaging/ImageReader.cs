@@ -1,13 +1,16 @@
 // Reading: signature, header, limits, then pixels as 8-bit RGB or grey.
-// 16-bit samples keep their upper byte (as Pillow does for RGB). CMYK goes through its embedded or libvips's own profile;
-// profiles of RGB and grey images are not applied, as neither OpenCV nor Pillow does. Of several pages the first is read.
-// Not read: samples of other than 8 or 16 bits without sign, more than four bands, Lab and other colour spaces.
+// 16-bit samples keep their upper byte (as Pillow does for RGB). CMYK goes through its embedded or libvips's own
+// profile; profiles of RGB and grey images are not applied, as neither OpenCV nor Pillow does. Of several pages the
+// first is read. Not read: samples of other than 8 or 16 bits without sign, more than four bands, Lab and other colour
+// spaces.
 using System.Runtime.InteropServices;
 using static EpSam.Imaging.Vips;
 
 namespace EpSam.Imaging;
 
-/// <summary>Images from files or memory. Thread-safe; of errors that happen at the same time the texts may mix.</summary>
+/// <summary>
+/// Images from files or memory. Thread-safe; of errors that happen at the same time the texts may mix.
+/// </summary>
 public static unsafe class ImageReader
 {
     /// <summary>Reads (Height, Width, 3).</summary>
@@ -15,9 +18,12 @@ public static unsafe class ImageReader
     /// <exception cref="IOException">The file cannot be opened.</exception>
     public static Raster ReadRgb(string path, ImageReadOptions? options = null) => Read(path, 3, options);
 
-    /// <summary>Reads (Height, Width, 3) from an encoded image in memory; <paramref name="name"/> is for messages.</summary>
+    /// <summary>
+    /// Reads (Height, Width, 3) from an encoded image in memory; <paramref name="name"/> is for messages.
+    /// </summary>
     /// <exception cref="ImagingException">It is no image that can be read, or libvips is missing.</exception>
-    public static Raster ReadRgb(ReadOnlySpan<byte> encoded, ImageReadOptions? options = null, string name = "image") =>
+    public static Raster ReadRgb(
+        ReadOnlySpan<byte> encoded, ImageReadOptions? options = null, string name = "image") =>
         Read(encoded, 3, options, name);
 
     /// <summary>Reads (Height, Width) grey levels: for masks. Colours become their luminance.</summary>
@@ -27,7 +33,8 @@ public static unsafe class ImageReader
 
     /// <summary>Reads (Height, Width) grey levels from an encoded image in memory.</summary>
     /// <exception cref="ImagingException">It is no image that can be read, or libvips is missing.</exception>
-    public static Raster ReadGrey(ReadOnlySpan<byte> encoded, ImageReadOptions? options = null, string name = "image") =>
+    public static Raster ReadGrey(
+        ReadOnlySpan<byte> encoded, ImageReadOptions? options = null, string name = "image") =>
         Read(encoded, 1, options, name);
 
     /// <summary>Reads the header alone. Sizes are not limited here.</summary>
@@ -106,7 +113,8 @@ public static unsafe class ImageReader
         if (pixels > most || Math.Max(info.Width, info.Height) > limits.MaxSide)
         {
             throw new ImagingException(ImagingError.TooLarge,
-                $"{name}: {info.Width} x {info.Height} pixels; the limits are {most} pixels and {limits.MaxSide} a side");
+                $"{name}: {info.Width} x {info.Height} pixels; "
+                + $"the limits are {most} pixels and {limits.MaxSide} a side");
         }
     }
 
@@ -115,14 +123,16 @@ public static unsafe class ImageReader
         if (info.BitsPerSample == 0 || vips_image_get_coding(image) != 0)
         {
             throw new ImagingException(ImagingError.Unsupported,
-                $"{name}: samples of type {(BandFormat)vips_image_get_format(image)}; expected 8 or 16 bits without sign");
+                $"{name}: samples of type {(BandFormat)vips_image_get_format(image)}; "
+                + "expected 8 or 16 bits without sign");
         }
         Interpretation meaning = (Interpretation)vips_image_get_interpretation(image);
-        if (!Enum.IsDefined(meaning))
-            throw new ImagingException(ImagingError.Unsupported, $"{name}: colour space {(int)meaning} of libvips; expected grey, RGB or CMYK");
         int most = meaning == Interpretation.Cmyk ? 5 : 4;
-        if (info.Bands > most)
-            throw new ImagingException(ImagingError.Unsupported, $"{name}: {info.Bands} bands; expected at most {most}");
+        string? wrong = !Enum.IsDefined(meaning)
+            ? $"colour space {(int)meaning} of libvips; expected grey, RGB or CMYK"
+            : info.Bands > most ? $"{info.Bands} bands; expected at most {most}"
+            : null;
+        if (wrong is not null) throw new ImagingException(ImagingError.Unsupported, $"{name}: {wrong}");
     }
 
     // Ends with 8-bit samples in one or three bands.
@@ -132,7 +142,8 @@ public static unsafe class ImageReader
         int colours = cmyk ? 4 : info.Bands <= 2 ? 1 : 3;
         if (cmyk || (alpha == Alpha.Drop && info.Bands > colours))
         {
-            if (info.Bands > colours) image = scope.Run(ImagingError.Damaged, "extract_band", image, ("band", "0"), ("n", $"{colours}"));
+            if (info.Bands > colours)
+                image = scope.Run(ImagingError.Damaged, "extract_band", image, ("band", "0"), ("n", $"{colours}"));
             if (cmyk) image = scope.Run(ImagingError.Damaged, "colourspace", image, ("space", "srgb"));
         }
         else if (info.Bands > colours)

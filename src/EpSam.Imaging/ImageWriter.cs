@@ -48,11 +48,13 @@ public static unsafe class ImageWriter
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
-        if (channels is not (1 or 3)) throw new ArgumentException($"channels must be 1 or 3, got {channels}", nameof(channels));
+        if (channels is not (1 or 3))
+            throw new ArgumentException($"channels must be 1 or 3, got {channels}", nameof(channels));
         if (pixels.Length != (long)width * height * channels)
         {
             throw new ArgumentException(
-                $"{width} x {height} x {channels} needs {(long)width * height * channels} bytes, got {pixels.Length}", nameof(pixels));
+                $"{width} x {height} x {channels} needs {(long)width * height * channels} bytes, got {pixels.Length}",
+                nameof(pixels));
         }
         Require();
         fixed (byte* data = pixels)
@@ -60,7 +62,8 @@ public static unsafe class ImageWriter
             using VipsScope scope = new($"{width} x {height} image");
             nint image = scope.View(data, width, height, channels);
             // Without a meaning the bands would be written as they come, and JPEG would take them for YCbCr.
-            image = scope.Run(ImagingError.CannotEncode, "copy", image, ("interpretation", channels == 3 ? "srgb" : "b-w"));
+            string meaning = channels == 3 ? "srgb" : "b-w";
+            image = scope.Run(ImagingError.CannotEncode, "copy", image, ("interpretation", meaning));
             return scope.Encode(saver, image, arguments);
         }
     }

@@ -28,7 +28,9 @@ internal static unsafe partial class Vips
         public ulong Data0, Data1;
     }
 
-    /// <summary>Loads the libraries once; throws <see cref="ImagingException"/> (LibraryMissing) when they are not there.</summary>
+    /// <summary>
+    /// Loads the libraries once; throws <see cref="ImagingException"/> (LibraryMissing) when they are not there.
+    /// </summary>
     public static void Require()
     {
         if (Failure.Value is { } failure) throw new ImagingException(failure.Kind, failure.Message, failure);
@@ -106,7 +108,8 @@ internal static unsafe partial class Vips
     [LibraryImport(V)] public static partial void vips_area_unref(nint area);
 
     [LibraryImport(V)]
-    public static partial nint vips_image_new_from_memory(void* data, nuint size, int width, int height, int bands, int format);
+    public static partial nint vips_image_new_from_memory(
+        void* data, nuint size, int width, int height, int bands, int format);
     [LibraryImport(V)] public static partial nint vips_image_copy_memory(nint image);
     [LibraryImport(V)] public static partial void* vips_image_write_to_memory(nint image, nuint* size);
     [LibraryImport(V)] public static partial int vips_image_get_width(nint image);

@@ -10,7 +10,8 @@ internal sealed unsafe class VipsScope(string name) : IDisposable
     readonly List<nint> owned = [];
 
     /// <summary>Runs an image to image operation; arguments are given as text, enums by their nick names.</summary>
-    public nint Run(ImagingError kind, string operation, nint input, params ReadOnlySpan<(string Name, string Value)> arguments)
+    public nint Run(ImagingError kind, string operation, nint input,
+        params ReadOnlySpan<(string Name, string Value)> arguments)
     {
         nint op = New(operation, arguments);
         SetImage(op, input);

@@ -1,9 +1,11 @@
-// Regions of a mask, as OpenCV's connectedComponentsWithStats finds them with 8-connectivity. Its numbering matters (the
-// reference keeps the first of the largest): labels follow the 2 x 2 block in which a region is first met, blocks row by row,
-// as OpenCV's scan goes by blocks. All set pixels of a block touch each other.
+// Regions of a mask, as OpenCV's connectedComponentsWithStats finds them with 8-connectivity. Its numbering matters
+// (the reference keeps the first of the largest): labels follow the 2 x 2 block in which a region is first met, blocks
+// row by row, as OpenCV's scan goes by blocks. All set pixels of a block touch each other.
 namespace EpSam.Native.Masks;
 
-/// <summary>A region: its smallest box as left, top, width, height (in whole pixels, right end inside) and its area.</summary>
+/// <summary>
+/// A region: its smallest box as left, top, width, height (in whole pixels, right end inside) and its area.
+/// </summary>
 public readonly record struct Region(int X, int Y, int Width, int Height, int Area);
 
 /// <summary>Labels the regions of a mask.</summary>
@@ -18,7 +20,8 @@ public static class ConnectedComponents
         if (mask.Length != (long)height * width || labels.Length != mask.Length)
         {
             throw new ArgumentException(
-                $"ConnectedComponents: mask and labels must hold {height} x {width} values, got {mask.Length} and {labels.Length}");
+                $"ConnectedComponents: mask and labels must hold {height} x {width} values, "
+                + $"got {mask.Length} and {labels.Length}");
         }
         List<int> parent = [0];
         ScanBlocks(mask, height, width, labels, parent);

@@ -1,5 +1,5 @@
-// Crops and prompt points of the automatic mask generator (segment_anything/utils/amg.py). Layer 0 is the whole image, layer
-// i has 2^i x 2^i crops that overlap by a share of the image's shorter side.
+// Crops and prompt points of the automatic mask generator (segment_anything/utils/amg.py). Layer 0 is the whole image,
+// layer i has 2^i x 2^i crops that overlap by a share of the image's shorter side.
 namespace EpSam.Native.Masks;
 
 /// <summary>A crop and the layer it belongs to.</summary>
@@ -52,7 +52,10 @@ public static class PointGrid
         return points;
     }
 
-    /// <summary>A grid for each layer from 0 to <paramref name="layers"/>: points a side are divided by factor^layer, at least 1.</summary>
+    /// <summary>
+    /// A grid for each layer from 0 to <paramref name="layers"/>: points a side are divided by factor^layer, at least
+    /// 1.
+    /// </summary>
     public static (double X, double Y)[][] BuildAll(int side, int layers, int factor)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(layers);

@@ -1,5 +1,6 @@
-// Greedy non-maximum suppression as torchvision.ops.nms and batched_nms compute it on the CPU: in float, an overlap counts
-// when it is strictly above the threshold, equal scores keep their order, NaN scores come first (as torch sorts them).
+// Greedy non-maximum suppression as torchvision.ops.nms and batched_nms compute it on the CPU: in float, an overlap
+// counts when it is strictly above the threshold, equal scores keep their order, NaN scores come first (as torch sorts
+// them).
 namespace EpSam.Native.Masks;
 
 /// <summary>A box with fractional coordinates: left, top, right, bottom.</summary>
@@ -23,7 +24,8 @@ public static class Nms
         if (scores.Length != boxes.Length || (categories.Length != 0 && categories.Length != boxes.Length))
         {
             throw new ArgumentException(
-                $"Nms: {boxes.Length} boxes need as many scores and categories, got {scores.Length} and {categories.Length}");
+                $"Nms: {boxes.Length} boxes need as many scores and categories, "
+                + $"got {scores.Length} and {categories.Length}");
         }
         int[] order = Order(scores);
         bool[] gone = new bool[boxes.Length];

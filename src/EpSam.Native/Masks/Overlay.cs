@@ -21,7 +21,10 @@ public static class Overlay
         }
     }
 
-    /// <summary>Blends a colour over <paramref name="rgb"/> (height, width, 3) where <paramref name="mask"/> (height, width) is set.</summary>
+    /// <summary>
+    /// Blends a colour over <paramref name="rgb"/> (height, width, 3) where <paramref name="mask"/> (height, width)
+    /// is set.
+    /// </summary>
     /// <param name="rgb">Changed in place.</param>
     /// <param name="mask">Any value but 0 is set.</param>
     /// <param name="height">Rows of both.</param>
@@ -34,8 +37,8 @@ public static class Overlay
     {
         if (mask.Length != (long)height * width || rgb.Length != 3L * mask.Length)
         {
-            throw new ArgumentException($"Overlay: {height} x {width} needs {3L * height * width} and {(long)height * width} "
-                + $"values, got {rgb.Length} and {mask.Length}");
+            throw new ArgumentException($"Overlay: {height} x {width} needs {3L * height * width} and "
+                + $"{(long)height * width} values, got {rgb.Length} and {mask.Length}");
         }
         if (!(alpha is >= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "must be 0 to 1");
         int part = (int)(alpha * 256 + 0.5);

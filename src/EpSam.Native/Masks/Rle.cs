@@ -1,28 +1,36 @@
-// Run-length masks as SAM and COCO write them: columns from the left, each from the top; run lengths in turn of 0s and 1s,
-// beginning with 0s (a first length of 0 when the mask begins with a 1). COCO's compressed form writes each length as its
-// difference to the one two before (from the fourth on), in groups of five bits with a continuation bit, plus 48.
+// Run-length masks as SAM and COCO write them: columns from the left, each from the top; run lengths in turn of 0s and
+// 1s, beginning with 0s (a first length of 0 when the mask begins with a 1). COCO's compressed form writes each length
+// as its difference to the one two before (from the fourth on), in groups of five bits with a continuation bit, plus
+// 48.
 using System.Text;
 
 namespace EpSam.Native.Masks;
 
-/// <summary>A binary mask as run lengths, column by column. Immutable; its lengths always add up to height x width.</summary>
+/// <summary>
+/// A binary mask as run lengths, column by column. Immutable; its lengths always add up to height x width.
+/// </summary>
 public sealed class Rle
 {
     readonly int[] counts;
 
     /// <summary>Takes run lengths; they are copied.</summary>
-    /// <exception cref="ArgumentException">A negative length, or lengths that do not add up to height x width.</exception>
+    /// <exception cref="ArgumentException">A negative length, or lengths that do not add up to height x
+    /// width.</exception>
     public Rle(int height, int width, ReadOnlySpan<int> counts)
     {
         CheckSize(height, width);
         long sum = 0;
         foreach (int count in counts)
         {
-            if (count < 0) throw new ArgumentException($"RLE: run lengths must not be negative, got {count}", nameof(counts));
+            if (count < 0)
+                throw new ArgumentException($"RLE: run lengths must not be negative, got {count}", nameof(counts));
             sum += count;
         }
         if (sum != (long)height * width)
-            throw new ArgumentException($"RLE: run lengths must add up to {height} x {width}, got {sum}", nameof(counts));
+        {
+            throw new ArgumentException(
+                $"RLE: run lengths must add up to {height} x {width}, got {sum}", nameof(counts));
+        }
         (Height, Width, this.counts) = (height, width, counts.ToArray());
     }
 
@@ -101,7 +109,9 @@ public sealed class Rle
         return mask;
     }
 
-    /// <summary>The smallest box of all set pixels, with the largest coordinates still inside; all 0 for an empty mask.</summary>
+    /// <summary>
+    /// The smallest box of all set pixels, with the largest coordinates still inside; all 0 for an empty mask.
+    /// </summary>
     public Box ToBox()
     {
         int x0 = Width, y0 = Height, x1 = -1, y1 = -1;
@@ -139,7 +149,8 @@ public sealed class Rle
     }
 
     /// <summary>Reads COCO's compressed form.</summary>
-    /// <exception cref="FormatException">It is cut off, has a wrong character, or does not fit height x width.</exception>
+    /// <exception cref="FormatException">It is cut off, has a wrong character, or does not fit height x
+    /// width.</exception>
     public static Rle FromCoco(string text, int height, int width)
     {
         ArgumentNullException.ThrowIfNull(text);

@@ -19,8 +19,8 @@ public static class SmallRegions
     }
 
     /// <summary>
-    /// Clears the islands with fewer than <paramref name="area"/> pixels, but keeps the largest (of equals the first, in
-    /// OpenCV's numbering) when all are; true when any was found.
+    /// Clears the islands with fewer than <paramref name="area"/> pixels, but keeps the largest (of equals the first,
+    /// in OpenCV's numbering) when all are; true when any was found.
     /// </summary>
     public static bool DropIslands(Span<byte> mask, int height, int width, double area)
     {

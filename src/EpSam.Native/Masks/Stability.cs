@@ -1,9 +1,13 @@
 namespace EpSam.Native.Masks;
 
-/// <summary>How little a mask changes with its threshold (segment_anything/utils/amg.py, calculate_stability_score).</summary>
+/// <summary>
+/// How little a mask changes with its threshold (segment_anything/utils/amg.py, calculate_stability_score).
+/// </summary>
 public static class Stability
 {
-    /// <summary>Pixels above threshold + offset over pixels above threshold - offset; NaN when there are none of either.</summary>
+    /// <summary>
+    /// Pixels above threshold + offset over pixels above threshold - offset; NaN when there are none of either.
+    /// </summary>
     public static float Score(ReadOnlySpan<float> logits, double threshold, double offset)
     {
         // torch compares a float tensor with the number rounded to float.

@@ -11,7 +11,10 @@ public static class Resample
     // Pillow, Resample.c: 32 bits hold an 8-bit sample, two bits of headroom and the rest as fraction.
     const int PrecisionBits = 32 - 8 - 2;
 
-    /// <summary>Pillow's Image.resize(BILINEAR) of 8-bit samples: (height, width, channels) to (newHeight, newWidth, channels).</summary>
+    /// <summary>
+    /// Pillow's Image.resize(BILINEAR) of 8-bit samples: (height, width, channels) to (newHeight, newWidth,
+    /// channels).
+    /// </summary>
     /// <exception cref="ArgumentException">A size is not positive, or a span does not fit.</exception>
     public static void PillowBilinear(ReadOnlySpan<byte> source, int height, int width, int channels,
         int newHeight, int newWidth, Span<byte> destination)
@@ -30,8 +33,9 @@ public static class Resample
     }
 
     /// <summary>
-    /// torch's interpolate(mode bilinear, align_corners False): (height, width, channels) to (newHeight, newWidth, channels).
-    /// With width = newWidth = 1 it is mode linear over the first axis, as SAM resizes its tables of relative positions.
+    /// torch's interpolate(mode bilinear, align_corners False): (height, width, channels) to (newHeight, newWidth,
+    /// channels). With width = newWidth = 1 it is mode linear over the first axis, as SAM resizes its tables of
+    /// relative positions.
     /// </summary>
     /// <exception cref="ArgumentException">A size is not positive, or a span does not fit.</exception>
     public static void TorchBilinear(ReadOnlySpan<float> source, int height, int width, int channels,
@@ -45,7 +49,8 @@ public static class Resample
         for (int y = 0, o = 0; y < newHeight; y++)
         {
             Neighbours v = rows[y];
-            ReadOnlySpan<float> top = source.Slice(v.First * stride, stride), bottom = source.Slice(v.Second * stride, stride);
+            ReadOnlySpan<float> top = source.Slice(v.First * stride, stride);
+            ReadOnlySpan<float> bottom = source.Slice(v.Second * stride, stride);
             foreach (Neighbours h in columns)
             {
                 int left = h.First * channels, right = h.Second * channels;
@@ -61,8 +66,8 @@ public static class Resample
 
     readonly record struct Neighbours(int First, int Second, float Weight0, float Weight1);
 
-    // PyTorch on a CPU rounds the scale to float, then finds position and weight in double and rounds the weight. With the
-    // position in float as well, weights at the far end of an image are off by 1e-5.
+    // PyTorch on a CPU rounds the scale to float, then finds position and weight in double and rounds the weight. With
+    // the position in float as well, weights at the far end of an image are off by 1e-5.
     static Neighbours[] NeighboursOf(int size, int newSize)
     {
         Neighbours[] all = new Neighbours[newSize];
@@ -80,7 +85,10 @@ public static class Resample
     static void Check(int length, int height, int width, int channels, string name)
     {
         if (height <= 0 || width <= 0 || channels <= 0)
-            throw new ArgumentException($"Resample: {name} must have positive sizes, got {height} x {width} x {channels}", name);
+        {
+            throw new ArgumentException(
+                $"Resample: {name} must have positive sizes, got {height} x {width} x {channels}", name);
+        }
         if (length != (long)height * width * channels)
         {
             throw new ArgumentException(
@@ -88,7 +96,10 @@ public static class Resample
         }
     }
 
-    /// <summary>Pillow's weights of one axis: output i is the sum of Weights[i*Taps + k] * input[First[i] + k], k below Count[i].</summary>
+    /// <summary>
+    /// Pillow's weights of one axis: output i is the sum of Weights[i*Taps + k] * input[First[i] + k], k below
+    /// Count[i].
+    /// </summary>
     readonly record struct Filter(int Taps, int[] First, int[] Count, int[] Weights);
 
     static Filter FilterOf(int size, int newSize)
@@ -109,13 +120,17 @@ public static class Resample
                 sum += weights[k];
             }
             for (int k = 0; k < count; k++)
-                filter.Weights[i * taps + k] = (int)(0.5 + (sum != 0 ? weights[k] / sum : weights[k]) * (1 << PrecisionBits));
+            {
+                double weight = sum != 0 ? weights[k] / sum : weights[k];
+                filter.Weights[i * taps + k] = (int)(0.5 + weight * (1 << PrecisionBits));
+            }
             (filter.First[i], filter.Count[i]) = (first, count);
         }
         return filter;
     }
 
-    static void Rows(ReadOnlySpan<byte> source, int height, int width, int channels, int newWidth, Span<byte> destination)
+    static void Rows(
+        ReadOnlySpan<byte> source, int height, int width, int channels, int newWidth, Span<byte> destination)
     {
         Filter filter = FilterOf(width, newWidth);
         for (int y = 0; y < height; y++)

@@ -1,8 +1,8 @@
 namespace EpSam.Native.Preprocess;
 
 /// <summary>
-/// SAM's frame: an image is scaled so that its longer side is <paramref name="target"/>, and prompts with it. The scaling
-/// of x and y differs slightly, as the new sides are rounded.
+/// SAM's frame: an image is scaled so that its longer side is <paramref name="target"/>, and prompts with it. The
+/// scaling of x and y differs slightly, as the new sides are rounded.
 /// </summary>
 /// <param name="target">The longer side after resizing: the model's input size.</param>
 public readonly struct ResizeLongestSide(int target)
@@ -19,7 +19,9 @@ public readonly struct ResizeLongestSide(int target)
         return (Math.Max(1, (int)(height * scale + 0.5)), Math.Max(1, (int)(width * scale + 0.5)));
     }
 
-    /// <summary>Points (x, y) from pixels of the original image to the frame. Double precision, as in the reference.</summary>
+    /// <summary>
+    /// Points (x, y) from pixels of the original image to the frame. Double precision, as in the reference.
+    /// </summary>
     public void Points(ReadOnlySpan<(double X, double Y)> points, int height, int width, Span<(double X, double Y)> to)
     {
         (int newHeight, int newWidth) = Size(height, width);

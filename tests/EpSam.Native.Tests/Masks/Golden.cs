@@ -1,5 +1,5 @@
-// The recorded numbers of the reference code (../shared/goldens, described there), read without the library under test: a
-// few lines for safetensors, and the formula that stands in for stored inputs.
+// The recorded numbers of the reference code (../shared/goldens, described there), read without the library under
+// test: a few lines for safetensors, and the formula that stands in for stored inputs.
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -32,7 +32,8 @@ internal sealed class Golden
 
     public static Golden Open(string relative) => new(Find(relative));
 
-    public static JsonElement Json(string relative) => JsonDocument.Parse(File.ReadAllBytes(Find(relative))).RootElement;
+    public static JsonElement Json(string relative) =>
+        JsonDocument.Parse(File.ReadAllBytes(Find(relative))).RootElement;
 
     public int[] Shape(string name) =>
         [.. header.GetProperty(name).GetProperty("shape").EnumerateArray().Select(e => e.GetInt32())];

@@ -16,7 +16,7 @@ public sealed class MaskTests
     public void Rle_RecordedMasks_AsReference()
     {
         Golden golden = Golden.Open(Arrays);
-        JsonElement[] expected = [.. Golden.Json(Utilities).GetProperty("rle (column-major, starts with the zero run)").EnumerateArray()];
+        JsonElement expected = Golden.Json(Utilities).GetProperty("rle (column-major, starts with the zero run)");
         for (int i = 0; i < Masks; i++)
         {
             byte[] mask = Mask(golden, i);
@@ -47,8 +47,9 @@ public sealed class MaskTests
             int[] xywh = Golden.Ints(utilities.GetProperty("xywh")[i]);
             Assert.That(box.ToXywh(), Is.EqualTo((xywh[0], xywh[1], xywh[2], xywh[3])));
             Assert.That(box.Uncrop(AsBox(paste.GetProperty("crop_box"))), Is.EqualTo(AsBox(uncropped, i)));
-            Assert.That(box.IsNearCropEdge(crop, image), Is.EqualTo(edge.GetProperty("atol20")[i].GetBoolean()), $"20: {i}");
-            Assert.That(box.IsNearCropEdge(crop, image, 3), Is.EqualTo(edge.GetProperty("atol3")[i].GetBoolean()), $"3: {i}");
+            bool near20 = edge.GetProperty("atol20")[i].GetBoolean(), near3 = edge.GetProperty("atol3")[i].GetBoolean();
+            Assert.That(box.IsNearCropEdge(crop, image), Is.EqualTo(near20), $"20: {i}");
+            Assert.That(box.IsNearCropEdge(crop, image, 3), Is.EqualTo(near3), $"3: {i}");
             AsBox(paste.GetProperty("crop_box")).Paste(mask, whole, height, width);
             Assert.That(whole, Is.EqualTo(pasted.AsSpan(i * whole.Length, whole.Length).ToArray()));
         }
@@ -61,7 +62,10 @@ public sealed class MaskTests
         Golden golden = Golden.Open(Arrays);
         float[] logits = golden.Read<float>("util/mask_logits"), expected = golden.Read<float>(name);
         for (int i = 0; i < Masks; i++)
-            Assert.That(Stability.Score(logits.AsSpan(i * H * W, H * W), 0, offset), Is.EqualTo(expected[i]), $"mask {i}");
+        {
+            float score = Stability.Score(logits.AsSpan(i * H * W, H * W), 0, offset);
+            Assert.That(score, Is.EqualTo(expected[i]), $"mask {i}");
+        }
     }
 
     [Test]
@@ -83,7 +87,9 @@ public sealed class MaskTests
             string[] parts = expected.Name.Split('/', '_');
             byte[] mask = Mask(golden, int.Parse(parts[0]));
             double area = double.Parse(parts[2]);
-            bool changed = parts[1] == "holes" ? SmallRegions.FillHoles(mask, H, W, area) : SmallRegions.DropIslands(mask, H, W, area);
+            bool changed = parts[1] == "holes"
+                ? SmallRegions.FillHoles(mask, H, W, area)
+                : SmallRegions.DropIslands(mask, H, W, area);
             Assert.That(changed, Is.EqualTo(expected.Value.GetProperty("changed").GetBoolean()), expected.Name);
             Assert.That(mask, Is.EqualTo(golden.Read<byte>($"small_regions/{expected.Name}")), expected.Name);
         }
@@ -93,11 +99,12 @@ public sealed class MaskTests
     public void Nms_RecordedBoxes_AsTorchvision()
     {
         Golden golden = Golden.Open(Arrays);
-        foreach (JsonProperty expected in Golden.Json(Utilities).GetProperty("nms_keep_in_score_order").EnumerateObject())
+        JsonElement all = Golden.Json(Utilities).GetProperty("nms_keep_in_score_order");
+        foreach (JsonProperty expected in all.EnumerateObject())
         {
             string[] parts = expected.Name.Split('/');
             float[] b = golden.Read<float>($"nms/{parts[0]}/boxes");
-            BoxF[] boxes = [.. Enumerable.Range(0, b.Length / 4).Select(i => new BoxF(b[4 * i], b[4 * i + 1], b[4 * i + 2], b[4 * i + 3]))];
+            BoxF[] boxes = [.. b.Chunk(4).Select(s => new BoxF(s[0], s[1], s[2], s[3]))];
             int[] keep = Nms.Run(boxes, golden.Read<float>($"nms/{parts[0]}/scores"), double.Parse(parts[1]));
             Assert.That(keep, Is.EqualTo(Golden.Ints(expected.Value)), expected.Name);
         }
@@ -109,9 +116,11 @@ public sealed class MaskTests
         foreach (JsonElement expected in Golden.Json(Utilities).GetProperty("crop_boxes").EnumerateArray())
         {
             int[] size = Golden.Ints(expected.GetProperty("im_size"));
+            int layers = expected.GetProperty("n_layers").GetInt32();
             Crop[] crops = CropBoxes.Generate(
-                size[0], size[1], expected.GetProperty("n_layers").GetInt32(), expected.GetProperty("overlap_ratio").GetDouble());
-            Assert.That(crops.Select(c => c.Box), Is.EqualTo(expected.GetProperty("boxes_xyxy").EnumerateArray().Select(AsBox)));
+                size[0], size[1], layers, expected.GetProperty("overlap_ratio").GetDouble());
+            IEnumerable<Box> boxes = expected.GetProperty("boxes_xyxy").EnumerateArray().Select(AsBox);
+            Assert.That(crops.Select(c => c.Box), Is.EqualTo(boxes));
             Assert.That(crops.Select(c => c.Layer), Is.EqualTo(Golden.Ints(expected.GetProperty("layers"))));
         }
     }
@@ -130,7 +139,8 @@ public sealed class MaskTests
 
     static Box AsBox(JsonElement list) => Golden.Ints(list) is var b ? new(b[0], b[1], b[2], b[3]) : default;
 
-    static Box AsBox(long[] all, int i) => new((int)all[4 * i], (int)all[4 * i + 1], (int)all[4 * i + 2], (int)all[4 * i + 3]);
+    static Box AsBox(long[] all, int i) =>
+        new((int)all[4 * i], (int)all[4 * i + 1], (int)all[4 * i + 2], (int)all[4 * i + 3]);
 
     // 734 masks of COCO's own results and the first frames of a SA-V video, with areas and boxes of another decoder.
     [Test]
@@ -141,7 +151,8 @@ public sealed class MaskTests
         JsonElement video = Golden.Json("../data/references/sav_000001_manual.json").GetProperty("masklet");
         IEnumerable<JsonElement> masks = coco.EnumerateArray().Select(m => m.GetProperty("segmentation"))
             .Concat(video.EnumerateArray().Take(10).SelectMany(f => f.EnumerateArray()));
-        IEnumerable<JsonElement> expected = golden.GetProperty("instances_val2014_fakesegm100_results.json").EnumerateArray()
+        IEnumerable<JsonElement> expected =
+            golden.GetProperty("instances_val2014_fakesegm100_results.json").EnumerateArray()
             .Concat(golden.GetProperty("sav_000001_manual.json").EnumerateArray().SelectMany(f => f.EnumerateArray()));
         foreach ((JsonElement mask, JsonElement want) in masks.Zip(expected))
         {
@@ -153,7 +164,7 @@ public sealed class MaskTests
             Assert.That(Rle.Encode(rle.Decode(), size[0], size[1]).ToCoco(), Is.EqualTo(text));
             // COCO's box counts pixels: one more than the difference of coordinates.
             int[] box = Golden.Ints(want.GetProperty("bbox_xywh"));
-            Box expectedBox = rle.Area == 0 ? default : new Box(box[0], box[1], box[0] + box[2] - 1, box[1] + box[3] - 1);
+            Box expectedBox = rle.Area == 0 ? default : new(box[0], box[1], box[0] + box[2] - 1, box[1] + box[3] - 1);
             Assert.That(rle.ToBox(), Is.EqualTo(expectedBox));
         }
     }
@@ -171,8 +182,8 @@ public sealed class MaskTests
         Assert.That(rle.ToCoco(), Is.EqualTo("0122"));
     }
 
-    // 100 = 0b11_00100: group 4 with continuation (0x24 + 48 = 'T'), then 3 ('3'). 15 = 0b1111 fits in one group; 16 has the
-    // sign's bit set, so another group follows. A negative difference (1 - 100) is two's complement.
+    // 100 = 0b11_00100: group 4 with continuation (0x24 + 48 = 'T'), then 3 ('3'). 15 = 0b1111 fits in one group; 16
+    // has the sign's bit set, so another group follows. A negative difference (1 - 100) is two's complement.
     [TestCase(new[] { 100 }, "T3")]
     [TestCase(new[] { 15, 16, 2 }, "?`02")]
     [TestCase(new[] { 0, 100, 1, 1, 31 }, "0T31mLn0")]
@@ -259,8 +270,11 @@ public sealed class MaskTests
         const int n = 41;
         byte[] mask = new byte[n * n];
         for (int ring = 0; ring < n / 4; ring++)
-            for (int i = 2 * ring; i < n - 2 * ring; i++)
-                mask[2 * ring * n + i] = mask[(n - 1 - 2 * ring) * n + i] = mask[i * n + 2 * ring] = mask[i * n + n - 1 - 2 * ring] = 1;
+        {
+            int low = 2 * ring, high = n - 1 - low;
+            for (int i = low; i <= high; i++)
+                mask[low * n + i] = mask[high * n + i] = mask[i * n + low] = mask[i * n + high] = 1;
+        }
         for (int i = 0; i < n / 2; i++) mask[i * n + n / 2] = 1;
         int[] labels = new int[n * n];
         Region[] regions = ConnectedComponents.Label(mask, n, n, labels);
