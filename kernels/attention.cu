@@ -1,8 +1,8 @@
 // Attention forward with SAM's decomposed relative position, flash style: online softmax, no T x T matrix anywhere.
 //   logit[q, k] = scale * q·k + rel_h[q, ky(k)] + rel_w[q, kx(k)]        tokens are an H x W grid, k = ky * W + kx
-// Keys are walked in tiles of Rows grid rows by Columns grid columns. A tile's columns are padded to Columns (a power of
-// two), so that one column block always serves the same kx: rel_w is loaded into registers once per column block, -inf
-// where kx >= W, which is all the masking there is; rel_h is one scalar per query and key row, -inf where ky >= H.
+// Keys are walked in tiles of Rows grid rows by Columns grid columns. A tile's columns are padded to Columns (a power
+// of two), so that one column block always serves the same kx: rel_w is loaded into registers once per column block,
+// -inf where kx >= W, which is all the masking there is; rel_h is one scalar per query and key row, -inf where ky >= H.
 // Everything is kept in base 2: exp(x) = ex2(x·log2 e), the factor folded into scale and the two tables.
 #include "mma.cuh"
 
@@ -29,17 +29,20 @@ template <class T> struct AttentionArgs {
 
 constexpr int Keys = 64; // slots of a tile
 
-// 16-byte chunk c of row r lies at chunk swizzle(r, c) of its row, so that all 32 banks are touched once both by ldmatrix
-// (one chunk column of 8 rows) and by the copies (two neighbouring chunks of 4 rows). Rows of 64 values are 8 chunks;
-// rows of 80 are 10, which alone would make r and r + 4 collide; rows of 32 are 4, and every other one starts in bank 0.
+// 16-byte chunk c of row r lies at chunk swizzle(r, c) of its row, so that all 32 banks are touched once both by
+// ldmatrix (one chunk column of 8 rows) and by the copies (two neighbouring chunks of 4 rows). Rows of 64 values are 8
+// chunks; rows of 80 are 10, which alone would make r and r + 4 collide; rows of 32 are 4, and every other one starts
+// in bank 0.
 template <int K> device int swizzle(int row, int chunk)
 {
     static_assert(K == 32 || K == 64 || K == 80, "head size");
-    return K == 32 ? chunk ^ (row >> 1 & 3) : K == 64 ? chunk ^ ((row & 3) << 1 | (row >> 2 & 1)) : chunk ^ (row >> 2 & 1);
+    return K == 32 ? chunk ^ (row >> 1 & 3)
+        : K == 64 ? chunk ^ ((row & 3) << 1 | (row >> 2 & 1))
+        : chunk ^ (row >> 2 & 1);
 }
 
-// 64 token slots, queries, keys or values, each a row of K values, to shared memory: two threads a slot, 32 bytes of it at
-// a time. Slots are Columns wide rows from (row0, column0) of the height x width grid; those outside become zeros.
+// 64 token slots, queries, keys or values, each a row of K values, to shared memory: two threads a slot, 32 bytes of it
+// at a time. Slots are Columns wide rows from (row0, column0) of the height x width grid; those outside become zeros.
 template <int K, int Columns>
 device void load_tile(u32 buffer, const bf16* tokens, int stride, int row0, int column0, int height, int width)
 {
@@ -81,7 +84,8 @@ template <int K, int Columns, bool Relative> device void attention_bf16(const At
 #pragma unroll
     for (int i = 0; i < K / 16; i++) {
         int q_row = lane & 15, k_row = (lane & 7) + ((lane >> 4) << 3);
-        ldmatrix4(q_fragment[i], v_buffer + (16 * warp + q_row) * RowBytes + swizzle<K>(q_row, 2 * i + (lane >> 4)) * 16, 0);
+        ldmatrix4(q_fragment[i],
+                  v_buffer + (16 * warp + q_row) * RowBytes + swizzle<K>(q_row, 2 * i + (lane >> 4)) * 16, 0);
         k_address[i] = k_buffer + k_row * RowBytes + swizzle<K>(k_row, 2 * i + ((lane >> 3) & 1)) * 16;
         v_address[i] = v_buffer + q_row * RowBytes + swizzle<K>(q_row, 2 * i + (lane >> 4)) * 16;
     }
@@ -243,8 +247,8 @@ template <int K, int Columns, bool Relative> device void attention_bf16(const At
     }
 }
 
-// attention_fwd_bf16_k{32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is the padded
-// width of a key tile: 16 for W <= 16, 32 for W <= 32, else 64.
+// attention_fwd_bf16_k{32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is the
+// padded width of a key tile: 16 for W <= 16, 32 for W <= 32, else 64.
 //   in    qkv (B, T, 3, N, K) bf16, rel_h (B, N, T, H) bf16, rel_w (B, N, T, W) bf16, T = H·W
 //   out   out (B, T, N·K) bf16, lse (B, N, T) f32
 //   args  qkv, rel_h, rel_w, out, lse, H i32, W i32, N i32, scale f32
@@ -289,9 +293,9 @@ ATTENTION_NO_BIAS(attention_fwd_bf16_k64_no_bias, 64, 3)
 ATTENTION_NO_BIAS(attention_fwd_bf16_k80_no_bias, 80, 3)
 
 // ---------------------------------------------------------------------------------------------------------------
-// f32 on plain cores. A block has 64 queries, two a lane (lane and lane + 32), the same ones in all four warps. Warps share
-// the work by keys for the logits (8 of a tile's 32 each) and by K for the output (a quarter each); the probabilities go
-// through shared memory. Keys, values and probabilities of others are read as broadcasts of 16 bytes.
+// f32 on plain cores. A block has 64 queries, two a lane (lane and lane + 32), the same ones in all four warps. Warps
+// share the work by keys for the logits (8 of a tile's 32 each) and by K for the output (a quarter each); the
+// probabilities go through shared memory. Keys, values and probabilities of others are read as broadcasts of 16 bytes.
 
 constexpr int KeysF32 = 32;
 
@@ -372,7 +376,8 @@ template <int K, int Columns, bool Relative> device void attention_f32(const Att
                 f32x4 y = load4(warp_keys + j * K + turned<K>(j, c / 4) * 4);
 #pragma unroll
                 for (int h = 0; h < 2; h++)
-                    s[h][j] = fma_rn(x[h].w, y.w, fma_rn(x[h].z, y.z, fma_rn(x[h].y, y.y, fma_rn(x[h].x, y.x, s[h][j]))));
+                    s[h][j] = fma_rn(x[h].w, y.w, fma_rn(x[h].z, y.z,
+                                    fma_rn(x[h].y, y.y, fma_rn(x[h].x, y.x, s[h][j]))));
             }
         }
 #pragma unroll
@@ -448,7 +453,8 @@ template <int K, int Columns, bool Relative> device void attention_f32(const Att
             float* row = a.out + ((long long)image * a.tokens + query) * a.heads * K + head * K + warp * Part;
 #pragma unroll
             for (int c = 0; c < Part; c += 4)
-                store4(row + c, f32x4{o[h][c] * inverse, o[h][c + 1] * inverse, o[h][c + 2] * inverse, o[h][c + 3] * inverse});
+                store4(row + c,
+                       f32x4{o[h][c] * inverse, o[h][c + 1] * inverse, o[h][c + 2] * inverse, o[h][c + 3] * inverse});
             if (warp == 0) a.lse[sequence * a.tokens + query] = (top[h] + log2_approx(total)) * Ln2;
         }
     }

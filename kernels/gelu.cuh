@@ -1,6 +1,7 @@
 // GELU, exact form: x·Φ(x), Φ the normal distribution function, without erf's cancellation for negative x.
-// Φ(-t) = exp(-t²/2)·g(t) for t >= 0, and g is smooth: a polynomial of degree 9 in s = (t - 3) / (t + 3), fitted to it by
-// Chebyshev interpolation over t in [0, 15] (largest relative error 4.3e-8, half an f32 ulp; beyond 15 Φ(-t) is 0 in f32).
+// Φ(-t) = exp(-t²/2)·g(t) for t >= 0, and g is smooth: a polynomial of degree 9 in s = (t - 3) / (t + 3), fitted to it
+// by Chebyshev interpolation over t in [0, 15] (largest relative error 4.3e-8, half an f32 ulp; beyond 15 Φ(-t) is 0 in
+// f32).
 #pragma once
 #include "common.cuh"
 

@@ -1,7 +1,8 @@
-// Matrix products as kernels: C = A·Bᵀ (nt: the weights of a linear layer are B) and C = A·B (nn), plus a bias per column.
-// Large ones go to cuBLAS; these are for what must run without it, and for small or odd shapes.
-// Both kernels: a block computes 128 x 128 of C and walks K in chunks that are 64 bytes wide. Three chunks are in shared
-// memory: one is computed, two are on their way, one barrier a chunk. Chunk rows and columns out of the matrices are zeros.
+// Matrix products as kernels: C = A·Bᵀ (nt: the weights of a linear layer are B) and C = A·B (nn), plus a bias per
+// column. Large ones go to cuBLAS; these are for what must run without it, and for small or odd shapes.
+// Both kernels: a block computes 128 x 128 of C and walks K in chunks that are 64 bytes wide. Three chunks are in
+// shared memory: one is computed, two are on their way, one barrier a chunk. Chunk rows and columns out of the matrices
+// are zeros.
 #include "mma.cuh"
 
 constexpr int Side = 128, Stages = 3, Stage = Side * 64; // bytes of one chunk of A; B's is as large
@@ -9,8 +10,8 @@ constexpr int Side = 128, Stages = 3, Stage = Side * 64; // bytes of one chunk o
 // Rows of 64 bytes, 4 chunks of 16: chunk c of row r lies at c ^ (r/2 % 4), so 8 rows' chunk c touch all 32 banks once.
 device int swizzle64(int row, int chunk) { return chunk ^ (row >> 1 & 3); }
 
-// Copies rows first.. of a (rows x depth) matrix, 64 bytes from depth0 on, by Threads threads: 4 threads a row. What lies
-// outside is not read, so its address does not matter.
+// Copies rows first.. of a (rows x depth) matrix, 64 bytes from depth0 on, by Threads threads: 4 threads a row. What
+// lies outside is not read, so its address does not matter.
 template <int Threads, bool Swizzled, class T>
 device void load_rows(u32 buffer, const T* matrix, int first, int rows, int depth0, int depth)
 {
@@ -37,7 +38,8 @@ device void load_bf16_nn(u32 buffer, const bf16* b, int first, int columns, int 
         int row = i * 8 + (thread_x() >> 4);
         bool inside = depth0 + row < depth && column < columns;
         const bf16* source = b + ((long long)depth0 * columns + ((long long)row * columns + column));
-        copy16_async(buffer + (thread_x() >> 4) * 256 + (chunk ^ (thread_x() >> 4 & 7)) * 16, i * 8 * 256, source, 0, inside);
+        copy16_async(buffer + (thread_x() >> 4) * 256 + (chunk ^ (thread_x() >> 4 & 7)) * 16,
+                     i * 8 * 256, source, 0, inside);
     }
 }
 
@@ -122,7 +124,8 @@ device void gemm_bf16(const bf16* a, const bf16* b, const float* bias, bf16* c, 
 //   bytes 2·(M·K + N·K + M·N)     flops 2·M·N·K     bound: compute
 //   accuracy f32 sums, one rounding to bf16
 //   order fixed: same bits every run
-kernel __launch_bounds__(128) gemm_fwd_bf16_nt(const bf16* a, const bf16* b, const float* bias, bf16* c, int m, int n, int k)
+kernel __launch_bounds__(128) gemm_fwd_bf16_nt(const bf16* a, const bf16* b, const float* bias, bf16* c,
+                                               int m, int n, int k)
 {
     gemm_bf16<true>(a, b, bias, c, m, n, k);
 }
@@ -135,14 +138,16 @@ kernel __launch_bounds__(128) gemm_fwd_bf16_nt(const bf16* a, const bf16* b, con
 //   bytes 2·(M·K + N·K + M·N)     flops 2·M·N·K     bound: compute
 //   accuracy f32 sums, one rounding to bf16
 //   order fixed: same bits every run
-kernel __launch_bounds__(128) gemm_fwd_bf16_nn(const bf16* a, const bf16* b, const float* bias, bf16* c, int m, int n, int k)
+kernel __launch_bounds__(128) gemm_fwd_bf16_nn(const bf16* a, const bf16* b, const float* bias, bf16* c,
+                                               int m, int n, int k)
 {
     gemm_bf16<false>(a, b, bias, c, m, n, k);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// f32: 8 warps, each 16 rows x 128 columns of C; a thread has 16 rows x 4 columns. A's values are the same for the whole
-// warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j (nt) or 4·lane + j (nn).
+// f32: 8 warps, each 16 rows x 128 columns of C; a thread has 16 rows x 4 columns. A's values are the same for the
+// whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j (nt) or 4·lane + j
+// (nn).
 
 // The chunk of B (depth x n) as it is: 16 rows of 128 columns.
 device void load_f32_nn(u32 buffer, const float* b, int first, int columns, int depth0, int depth)
@@ -228,8 +233,8 @@ device void gemm_f32(const float* a, const float* b, const float* bias, float* c
 //   bytes 4·(M·K + N·K + M·N)     flops 2·M·N·K     bound: compute
 //   accuracy f32, one fma after the other along K
 //   order fixed: same bits every run
-kernel __launch_bounds__(256, 2) gemm_fwd_f32_nt(const float* a, const float* b, const float* bias, float* c, int m, int n,
-                                                 int k)
+kernel __launch_bounds__(256, 2) gemm_fwd_f32_nt(const float* a, const float* b, const float* bias, float* c,
+                                                 int m, int n, int k)
 {
     gemm_f32<true>(a, b, bias, c, m, n, k);
 }
@@ -242,8 +247,8 @@ kernel __launch_bounds__(256, 2) gemm_fwd_f32_nt(const float* a, const float* b,
 //   bytes 4·(M·K + N·K + M·N)     flops 2·M·N·K     bound: compute
 //   accuracy f32, one fma after the other along K
 //   order fixed: same bits every run
-kernel __launch_bounds__(256, 2) gemm_fwd_f32_nn(const float* a, const float* b, const float* bias, float* c, int m, int n,
-                                                 int k)
+kernel __launch_bounds__(256, 2) gemm_fwd_f32_nn(const float* a, const float* b, const float* bias, float* c,
+                                                 int m, int n, int k)
 {
     gemm_f32<false>(a, b, bias, c, m, n, k);
 }

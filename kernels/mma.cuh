@@ -1,5 +1,5 @@
-// One wrapper per tensor-core and asynchronous-copy instruction. Shared memory is addressed by 32-bit offsets so that the
-// inner loops carry one base register and immediate offsets.
+// One wrapper per tensor-core and asynchronous-copy instruction. Shared memory is addressed by 32-bit offsets so that
+// the inner loops carry one base register and immediate offsets.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#warp-level-matrix-instructions
 #pragma once
 #include "common.cuh"
@@ -10,7 +10,8 @@ device u32 shared_address(const void* p) { return (u32)(u64)(__attribute__((addr
 device u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 #endif
 
-// d (16x8 f32) = a (16x16 bf16) · b (16x8 bf16) + c. Lane l holds of a rows l/4 and l/4+8, of c and d columns 2(l%4)..+1.
+// d (16x8 f32) = a (16x16 bf16) · b (16x8 bf16) + c.
+// Lane l holds of a rows l/4 and l/4+8, of c and d columns 2(l%4)..+1.
 device void mma_bf16(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1, const float (&c)[4])
 {
     float x, y, z, w;
@@ -35,8 +36,8 @@ device void ldmatrix4_trans(u32 (&r)[4], u32 address, int offset)
                  : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(address), "n"(offset));
 }
 
-// 16 bytes from global to shared memory, past the registers and L1; zeros instead where take is false (nothing is read).
-// Both offsets are constants, in bytes.
+// 16 bytes from global to shared memory, past the registers and L1; zeros instead where take is false (nothing is
+// read). Both offsets are constants, in bytes.
 device void copy16_async(u32 address, int offset, const void* source, int source_offset, bool take)
 {
     asm volatile("cp.async.cg.shared.global [%0+%1], [%2+%3], 16, %4;"

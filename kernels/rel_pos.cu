@@ -1,8 +1,8 @@
 // The two tables of SAM's decomposed relative position, from the unscaled queries:
 //   rel_h[q, ky] = q · R_h[qy - ky + H - 1]         rel_w[q, kx] = q · R_w[qx - kx + W - 1]
-// Both are the same loop. A "line" is the queries that share qy (for rel_h) or qx (for rel_w); all of them meet the same
-// rows of R. A lane keeps the row of its key in registers and a warp walks the line's queries, whose values are the same
-// for all lanes. For rel_h the line y has tokens y·W + i, for rel_w the line x has tokens i·W + x.
+// Both are the same loop. A "line" is the queries that share qy (for rel_h) or qx (for rel_w); all of them meet the
+// same rows of R. A lane keeps the row of its key in registers and a warp walks the line's queries, whose values are
+// the same for all lanes. For rel_h the line y has tokens y·W + i, for rel_w the line x has tokens i·W + x.
 #include "common.cuh"
 
 constexpr int Warps = 4, Threads = 32 * Warps;
@@ -19,8 +19,9 @@ device void load8(const float* p, float (&v)[8])
     v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w, v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
 }
 
-template <int K, class T> device void rel_pos(const T* qkv, const float* table, T* rel, int lines, int count, int line_stride,
-                                              int query_stride, int heads)
+template <int K, class T>
+device void rel_pos(const T* qkv, const float* table, T* rel, int lines, int count, int line_stride, int query_stride,
+                    int heads)
 {
     const int lane = thread_x() & 31, warp = thread_x() >> 5;
     const int tiles = ceil_div(lines, 32), line = block_x() / tiles, key = block_x() % tiles * 32 + lane;
@@ -50,7 +51,8 @@ template <int K, class T> device void rel_pos(const T* qkv, const float* table, 
     }
 }
 
-// rel_pos_fwd_{f32,bf16}_k{32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line, for each image and head.
+// rel_pos_fwd_{f32,bf16}_k{32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line,
+// for each image and head.
 //   in    qkv (B, T, 3, N, K), table (2L-1, K) f32           out  rel (B, N, T, L); qkv and rel f32 or bf16
 //   args  qkv, table, rel, L i32, count i32, line_stride i32, query_stride i32, N i32
 //   launch grid (L·ceil(L/32), N, B), block 128 = 4 warps; shared 0 B; regs <= 168

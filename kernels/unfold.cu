@@ -1,5 +1,6 @@
-// Patches as rows, so that a convolution is a matrix product: row (b, oy, ox) has, for each channel, the Side x Side values
-// under the kernel, in the order of a convolution's weight (C, ky, kx). Outside of the image are zeros. One block a row.
+// Patches as rows, so that a convolution is a matrix product: row (b, oy, ox) has, for each channel, the Side x Side
+// values under the kernel, in the order of a convolution's weight (C, ky, kx). Outside of the image are zeros. One
+// block a row.
 #include "common.cuh"
 
 constexpr int Threads = 128;
@@ -22,7 +23,8 @@ device void unfold(const T* x, T* y, int height, int width, int channels, int st
     }
 }
 
-// unfold_fwd_{f32,bf16}_side{3,16}: y[b, oy, ox, c, ky, kx] = x[b, oy·stride + ky - padding, ox·stride + kx - padding, c].
+// unfold_fwd_{f32,bf16}_side{3,16}: y[b, oy, ox, c, ky, kx]
+// = x[b, oy·stride + ky - padding, ox·stride + kx - padding, c].
 //   in    x (B, H, W, C) f32 or bf16                 out  y (B, OH, OW, C·side·side) of x's type
 //   args  x, y, H i32, W i32, C i32, stride i32, padding i32, OH i32, OW i32
 //   launch grid B·OH·OW, block 128; shared 0 B; regs <= 40

@@ -1,6 +1,6 @@
-// SAM's windows: a grid of tokens cut into windows of P x Q, the last ones of each axis padded with zeros, and back again.
-// The bias of the product that made x is added on the way, so that a padded token is what the reference makes of a
-// zero token: the bias alone. One block a token of the windowed tensor, or of the grid on the way back.
+// SAM's windows: a grid of tokens cut into windows of P x Q, the last ones of each axis padded with zeros, and back
+// again. The bias of the product that made x is added on the way, so that a padded token is what the reference makes of
+// a zero token: the bias alone. One block a token of the windowed tensor, or of the grid on the way back.
 #include "common.cuh"
 
 constexpr int Threads = 128;

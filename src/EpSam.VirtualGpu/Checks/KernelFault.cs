@@ -6,15 +6,17 @@ namespace EpSam.VirtualGpu.Checks;
 
 internal enum FaultKind
 {
-    IllegalAddress, OutOfBounds, UseAfterFree, Misaligned, Uninitialised, Race, DivergentBarrier, MissingBarrier, Deadlock,
-    Trap, StackOverflow, AsyncCopyNotWaited,
+    IllegalAddress, OutOfBounds, UseAfterFree, Misaligned, Uninitialised, Race, DivergentBarrier, MissingBarrier,
+    Deadlock, Trap, StackOverflow, AsyncCopyNotWaited,
 }
 
 /// <summary>A fault of a running kernel, with everything that is known about it.</summary>
 internal sealed class KernelFault(FaultKind kind, string detail) : Exception(detail)
 {
     public FaultKind Kind { get; } = kind;
-    /// <summary>What happened, in one sentence without place: "read of 4 bytes at 0x… is 4 bytes past the end of …".</summary>
+    /// <summary>
+    /// What happened, in one sentence without place: "read of 4 bytes at 0x… is 4 bytes past the end of …".
+    /// </summary>
     public string Detail { get; } = detail;
     public string Kernel { get; set; } = "";
     public int Line { get; set; }                 // PTX line

@@ -173,8 +173,8 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         if (RegistersOf(threads, RegistersPerThread) > Limits.Registers)
         {
             throw new DriverError(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES,
-                $"{Program.Name}: {threads} threads of about {RegistersPerThread} registers exceed the {Limits.Registers} "
-                + "of a multiprocessor; .maxntid makes the assembler use fewer");
+                $"{Program.Name}: {threads} threads of about {RegistersPerThread} registers exceed the "
+                + $"{Limits.Registers} of a multiprocessor; .maxntid makes the assembler use fewer");
         }
     }
 

@@ -8,7 +8,9 @@ namespace EpSam.VirtualGpu.Exec;
 
 internal sealed unsafe class BlockRunner : IDisposable
 {
-    /// <summary>Bytes between the end of shared memory and its shadow or the next region: a stray 16-byte access stays inside.</summary>
+    /// <summary>
+    /// Bytes between the end of shared memory and its shadow or the next region: a stray 16-byte access stays inside.
+    /// </summary>
     const int Margin = 64;
 
     readonly Variant variant;
@@ -23,15 +25,21 @@ internal sealed unsafe class BlockRunner : IDisposable
     // Barriers of the running block: threads that have arrived, the lanes' predicates so far.
     readonly int[] arrived = new int[16], positive = new int[16], negative = new int[16];
 
-    public BlockRunner(Variant variant, Dim3 grid, Dim3 threads, int sharedBytes, int dynamicBytes, ReadOnlySpan<byte> parameters, LaunchContext context)
+    public BlockRunner(
+        Variant variant, Dim3 grid, Dim3 threads, int sharedBytes, int dynamicBytes,
+        ReadOnlySpan<byte> parameters, LaunchContext context)
     {
         this.variant = variant;
         this.threads = threads;
         warpCount = (int)((threads.Count + 31) / 32);
-        shadowBytes = (context.Checks & (CheckFlags.Races | CheckFlags.Initialised)) != 0 ? (long)Races.BytesPerSharedByte * sharedBytes : 0;
-        long state = Round(sizeof(BlockState)) + Round(parameters.Length + Margin) + Round(sharedBytes + Margin) + Round(shadowBytes)
+        shadowBytes = (context.Checks & (CheckFlags.Races | CheckFlags.Initialised)) != 0
+            ? (long)Races.BytesPerSharedByte * sharedBytes
+            : 0;
+        long state = Round(sizeof(BlockState)) + Round(parameters.Length + Margin)
+            + Round(sharedBytes + Margin) + Round(shadowBytes)
             + Round((int)Counter.Count * sizeof(ulong));
-        long perWarp = Round(variant.FrameBytes) + Round(32L * variant.LocalBytes + Margin) + Round(sizeof(StackEntry) * Divergence.StackCapacity);
+        long perWarp = Round(variant.FrameBytes) + Round(32L * variant.LocalBytes + Margin)
+            + Round(sizeof(StackEntry) * Divergence.StackCapacity);
         long bytes = state + Round((long)sizeof(Warp) * warpCount) + perWarp * warpCount;
         memory = (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 64);
         NativeMemory.Clear(memory, (nuint)bytes);
@@ -190,7 +198,8 @@ internal sealed unsafe class BlockRunner : IDisposable
             for (int k = 0; k < warpCount; k++) if (warps[k].Pc < 0) exited++;
             int expected = w->BarrierCount == 0 ? warpCount * 32 : w->BarrierCount;
             bool explained = arrived[w->BarrierId] + exited * 32 >= expected;
-            if (!explained || (block->Checks & (int)CheckFlags.Barriers) != 0) throw Abandoned(w, exited, expected, explained);
+            if (!explained || (block->Checks & (int)CheckFlags.Barriers) != 0)
+                throw Abandoned(w, exited, expected, explained);
             Complete(w->BarrierId);
             return;
         }
@@ -198,8 +207,9 @@ internal sealed unsafe class BlockRunner : IDisposable
 
     KernelFault Abandoned(Warp* w, int exited, int expected, bool explained) =>
         new(explained ? FaultKind.MissingBarrier : FaultKind.Deadlock,
-            $"warp {w->Index} waits at barrier {w->BarrierId} for {expected} threads; {arrived[w->BarrierId]} have arrived, " +
-            $"{exited} of the block's {warpCount} warps have exited without it and no other can run")
+            $"warp {w->Index} waits at barrier {w->BarrierId} for {expected} threads; " +
+            $"{arrived[w->BarrierId]} have arrived, {exited} of the block's {warpCount} warps " +
+            "have exited without it and no other can run")
         {
             Line = w->BarrierLine, Thread = ThreadOf(w, BitOperations.TrailingZeroCount(w->Active)),
             Block = new Dim3(block->BlockX, block->BlockY, block->BlockZ),

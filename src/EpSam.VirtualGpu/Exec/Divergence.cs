@@ -14,7 +14,10 @@ internal static unsafe class Divergence
     /// </summary>
     public const int StackCapacity = 256;
 
-    /// <summary>Splits the active lanes: those in lanes go to taken, the others to next; both meet at meet. Returns where to go on.</summary>
+    /// <summary>
+    /// Splits the active lanes: those in lanes go to taken, the others to next; both meet at meet.
+    /// Returns where to go on.
+    /// </summary>
     public static int Split(Warp* w, uint lanes, int taken, int next, int meet)
     {
         if (w->Depth + 2 > StackCapacity)

@@ -14,10 +14,13 @@ internal sealed unsafe partial class Emitter
     static readonly MethodInfo Broadcast32 = typeof(Vector512).GetMethod(nameof(Vector512.Create), [typeof(uint)])!;
     static readonly MethodInfo Broadcast64 = typeof(Vector512).GetMethod(nameof(Vector512.Create), [typeof(ulong)])!;
     static readonly MethodInfo BroadcastHalf = typeof(Vector256).GetMethod(nameof(Vector256.Create), [typeof(uint)])!;
-    static readonly MethodInfo JoinHalves = typeof(Vector512).GetMethods().Single(m => m.Name == nameof(Vector512.Create)
-        && m.GetParameters() is [var p, _] && p.ParameterType == typeof(Vector256<uint>));
-    static readonly MethodInfo Lower = typeof(Vector512).GetMethod(nameof(Vector512.GetLower))!.MakeGenericMethod(typeof(uint));
-    static readonly MethodInfo Upper = typeof(Vector512).GetMethod(nameof(Vector512.GetUpper))!.MakeGenericMethod(typeof(uint));
+    static readonly MethodInfo JoinHalves = typeof(Vector512).GetMethods()
+        .Single(m => m.Name == nameof(Vector512.Create)
+            && m.GetParameters() is [var p, _] && p.ParameterType == typeof(Vector256<uint>));
+    static readonly MethodInfo Lower =
+        typeof(Vector512).GetMethod(nameof(Vector512.GetLower))!.MakeGenericMethod(typeof(uint));
+    static readonly MethodInfo Upper =
+        typeof(Vector512).GetMethod(nameof(Vector512.GetUpper))!.MakeGenericMethod(typeof(uint));
 
     void EmitOp(Op op, Block block)
     {
@@ -75,7 +78,8 @@ internal sealed unsafe partial class Emitter
     {
         if (op.Scalar is null)   // predicate logic: its operands are whole masks already
         {
-            splicer.Splice(op.Method!.Method, [.. op.Sources.Select(s => new Arg(() => PushMask(s), true)), .. Choices(op.Method)]);
+            splicer.Splice(op.Method!.Method,
+                [.. op.Sources.Select(s => new Arg(() => PushMask(s), true)), .. Choices(op.Method)]);
             StoreScalar(op.Dst!);
             return;
         }
@@ -101,7 +105,8 @@ internal sealed unsafe partial class Emitter
         StoreScalar(op.Dst!);
     }
 
-    Arg[] Choices(LaneMethod method) => [.. method.Choices.Select(c => new Arg(() => il.Emit(OpCodes.Ldc_I4, c), true))];
+    Arg[] Choices(LaneMethod method) =>
+        [.. method.Choices.Select(c => new Arg(() => il.Emit(OpCodes.Ldc_I4, c), true))];
 
     void PushScalarAs(Src source, Type type)
     {
@@ -221,7 +226,8 @@ internal sealed unsafe partial class Emitter
         {
             int piece = i;
             Arg[] arguments = new Arg[parameters.Length];
-            for (int p = 0; p < op.Sources.Length; p++) arguments[p] = PieceArg(op.Sources[p], parameters[p].ParameterType, piece, pieces);
+            for (int p = 0; p < op.Sources.Length; p++)
+                arguments[p] = PieceArg(op.Sources[p], parameters[p].ParameterType, piece, pieces);
             Choices(op.Method).CopyTo(arguments, op.Sources.Length);
             splicer.Splice(method, arguments);
             if (mask is not null) GatherMask(mask, piece, pieces);
@@ -239,7 +245,9 @@ internal sealed unsafe partial class Emitter
         bool constant = reg is null || reg.Constant is not null;
         if (constant || facts.Uniform[reg!.Index])
         {
-            MethodInfo broadcast = type == typeof(U64) ? Broadcast64 : type == typeof(U32) ? Broadcast32 : BroadcastHalf;
+            MethodInfo broadcast = type == typeof(U64) ? Broadcast64
+                : type == typeof(U32) ? Broadcast32
+                : BroadcastHalf;
             return new Arg(() =>
             {
                 PushScalar(source, type == typeof(U64) ? RegClass.W64 : RegClass.W32);
@@ -249,7 +257,11 @@ internal sealed unsafe partial class Emitter
         if (homes[reg!].Kind == HomeKind.Frame)
         {
             int bytes = type == typeof(H32) ? 32 : 64;
-            return new Arg(() => { FrameAddress(homes[reg].Offset + piece * bytes); il.Emit(OpCodes.Ldobj, type); }, false);
+            return new Arg(() =>
+            {
+                FrameAddress(homes[reg].Offset + piece * bytes);
+                il.Emit(OpCodes.Ldobj, type);
+            }, false);
         }
         if (type != typeof(H32)) return new Arg(() => il.Emit(OpCodes.Ldloc, LocalsOf(reg)[piece]), true);
         return new Arg(() =>
@@ -309,14 +321,17 @@ internal sealed unsafe partial class Emitter
         il.Emit(OpCodes.Stloc, LocalsOf(dst)[0]);
     }
 
-    /// <summary>Stores the vector on the stack in one piece of a register, blended with the old value where lanes say so.</summary>
+    /// <summary>
+    /// Stores the vector on the stack in one piece of a register, blended with the old value where lanes say so.
+    /// </summary>
     void StorePiece(Reg dst, int piece, Pieces pieces, LocalBuilder? lanes)
     {
         Type type = VectorType(dst.Class);
         if (lanes is not null)
         {
             Arg old = PieceArg(dst, type, piece, pieces);
-            Blend(dst.Class == RegClass.W64 ? nameof(Moves.Blend64) : nameof(Moves.Blend32), type, old, lanes, piece, pieces);
+            Blend(dst.Class == RegClass.W64 ? nameof(Moves.Blend64) : nameof(Moves.Blend32),
+                type, old, lanes, piece, pieces);
         }
         if (homes[dst].Kind != HomeKind.Frame)
         {
@@ -340,7 +355,8 @@ internal sealed unsafe partial class Emitter
         LocalBuilder now = splicer.Take(type);
         il.Emit(OpCodes.Stloc, now);
         splicer.Splice(typeof(Moves).GetMethod(method)!,
-            [new Arg(() => il.Emit(OpCodes.Ldloc, now), true), old, new Arg(() => PushLanes(lanes, piece, pieces), false)]);
+            [new Arg(() => il.Emit(OpCodes.Ldloc, now), true), old,
+             new Arg(() => PushLanes(lanes, piece, pieces), false)]);
     }
 
     void PushLanes(LocalBuilder lanes, int piece, Pieces pieces)
@@ -385,7 +401,8 @@ internal sealed unsafe partial class Emitter
         UniformLoad load = op.Uniform!;
         Type element = (load.Bytes, load.Signed) switch
         {
-            (1, false) => typeof(byte), (1, true) => typeof(sbyte), (2, false) => typeof(ushort), (2, true) => typeof(short),
+            (1, false) => typeof(byte), (1, true) => typeof(sbyte),
+            (2, false) => typeof(ushort), (2, true) => typeof(short),
             (4, _) => typeof(uint), _ => typeof(ulong),
         };
         string space = load.Space switch

@@ -35,9 +35,12 @@ internal sealed unsafe partial class Emitter
     LocalBuilder target = null!;     // int, the block to dispatch to
     Dictionary<Reg, LocalBuilder[]> locals = [];
 
-    Emitter(Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence, bool checks, bool counting)
+    Emitter(
+        Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence,
+        bool checks, bool counting)
     {
-        (this.kernel, this.homes, this.liveness, this.facts, this.reconvergence) = (kernel, homes, liveness, facts, reconvergence);
+        (this.kernel, this.homes, this.liveness, this.facts, this.reconvergence) =
+            (kernel, homes, liveness, facts, reconvergence);
         (this.checks, this.counting) = (checks, counting);
         for (int b = 0; b < kernel.Blocks.Count; b++)
             if (facts.Divergent[b] && reconvergence[b] != ControlFlow.Exit) joins.Add(reconvergence[b]);
@@ -45,7 +48,8 @@ internal sealed unsafe partial class Emitter
 
     /// <summary>The emitted methods, the method of each block, and the operand lists of warp methods.</summary>
     public static (ChunkMethod[] Methods, int[] Operands) Emit(
-        Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence, bool checks, bool counting)
+        Kernel kernel, Homes homes, Liveness liveness, Uniformity facts, int[] reconvergence,
+        bool checks, bool counting)
     {
         Emitter emitter = new(kernel, homes, liveness, facts, reconvergence, checks, counting);
         ChunkMethod[] methods = [.. homes.Chunks.Select((chunk, i) => emitter.EmitChunk(chunk.First, chunk.End, i))];
@@ -131,7 +135,9 @@ internal sealed unsafe partial class Emitter
         }
     }
 
-    /// <summary>if (w->Reconvergence == block) { target = Join(w); active = w->Active; if (target != block) dispatch }</summary>
+    /// <summary>
+    /// if (w->Reconvergence == block) { target = Join(w); active = w->Active; if (target != block) dispatch }
+    /// </summary>
     void EmitJoin(Block block)
     {
         Label go = il.DefineLabel(), again = il.DefineLabel();
@@ -184,7 +190,10 @@ internal sealed unsafe partial class Emitter
     {
         System.Text.RegularExpressions.Match shape = System.Text.RegularExpressions.Regex.Match(
             kernel.LineText(op.Position.Line), @"\bm(\d+)n(\d+)k(\d+)\b");
-        return shape.Success ? 2L * int.Parse(shape.Groups[1].Value) * int.Parse(shape.Groups[2].Value) * int.Parse(shape.Groups[3].Value) : 0;
+        return shape.Success
+            ? 2L * int.Parse(shape.Groups[1].Value) * int.Parse(shape.Groups[2].Value)
+                * int.Parse(shape.Groups[3].Value)
+            : 0;
     }
 
     // ---- block ends ----
@@ -320,8 +329,10 @@ internal sealed unsafe partial class Emitter
     {
         if (locals.TryGetValue(reg, out LocalBuilder[]? found)) return found;
         bool scalar = homes[reg].Kind is HomeKind.Scalar;
-        LocalBuilder[] made = new LocalBuilder[scalar ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 }];
-        for (int i = 0; i < made.Length; i++) made[i] = il.DeclareLocal(scalar ? ScalarType(reg.Class) : VectorType(reg.Class));
+        LocalBuilder[] made =
+            new LocalBuilder[scalar ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 }];
+        for (int i = 0; i < made.Length; i++)
+            made[i] = il.DeclareLocal(scalar ? ScalarType(reg.Class) : VectorType(reg.Class));
         return locals[reg] = made;
     }
 }

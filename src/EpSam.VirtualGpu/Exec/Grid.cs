@@ -3,14 +3,19 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.VirtualGpu.Exec;
 
-/// <summary>Interpret: run the oracle instead of emitted code. Workers: threads that run blocks, 0 = one per core.</summary>
+/// <summary>
+/// Interpret: run the oracle instead of emitted code. Workers: threads that run blocks, 0 = one per core.
+/// </summary>
 internal sealed record LaunchOptions(bool Interpret = false, int Workers = 0, ulong[]? Counters = null);
 
 internal static class Grid
 {
-    /// <summary>Runs the kernel to its end. Throws <see cref="KernelFault"/>; then other blocks may have run or not.</summary>
+    /// <summary>
+    /// Runs the kernel to its end. Throws <see cref="KernelFault"/>; then other blocks may have run or not.
+    /// </summary>
     public static void Launch(
-        Program program, Dim3 grid, Dim3 block, int dynamicSharedBytes, ReadOnlySpan<byte> parameters, LaunchContext context, LaunchOptions options)
+        Program program, Dim3 grid, Dim3 block, int dynamicSharedBytes, ReadOnlySpan<byte> parameters,
+        LaunchContext context, LaunchOptions options)
     {
         Variant variant = program.Get(options.Interpret, context.Checks != CheckFlags.None, context.Counting);
         long count = grid.Count;
@@ -46,7 +51,8 @@ internal static class Grid
             try
             {
                 for (long i; fault is null && (i = Interlocked.Increment(ref next) - 1) < count;)
-                    runner.Run(new Dim3((int)(i % grid.X), (int)(i / grid.X % grid.Y), (int)(i / ((long)grid.X * grid.Y))));
+                    runner.Run(
+                        new Dim3((int)(i % grid.X), (int)(i / grid.X % grid.Y), (int)(i / ((long)grid.X * grid.Y))));
             }
             catch (KernelFault thrown)
             {

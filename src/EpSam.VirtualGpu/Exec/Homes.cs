@@ -1,6 +1,7 @@
 // Where each register of a kernel lives in emitted code, and how blocks are grouped into methods. A register used
 // inside one method only is a set of IL locals; one that crosses methods or a barrier, or that a warp method reads or
-// writes, lives in the warp's frame; a uniform one is a scalar, with a vector image in the frame if a warp method reads it.
+// writes, lives in the warp's frame; a uniform one is a scalar, with a vector image in the frame if a warp
+// method reads it.
 using EpSam.VirtualGpu.Ir;
 using EpSam.VirtualGpu.Passes;
 
@@ -68,7 +69,12 @@ internal sealed class Homes
             int loop = 0;
             for (int i = b; i <= loopEnd[b]; i++) loop += weight[i];
             bool loopFitsAlone = loopEnd[b] > b && sum + loop > MaxWeight && loop <= MaxWeight;
-            if (b > first && (sum + weight[b] > MaxWeight || loopFitsAlone)) { Chunks.Add((first, b)); first = b; sum = 0; }
+            if (b > first && (sum + weight[b] > MaxWeight || loopFitsAlone))
+            {
+                Chunks.Add((first, b));
+                first = b;
+                sum = 0;
+            }
             sum += weight[b];
         }
         Chunks.Add((first, n));
@@ -91,7 +97,11 @@ internal sealed class Homes
         foreach (Reg reg in kernel.Regs)
         {
             if (!reg.IsSpecial) continue;
-            homes[reg.Index] = new Home { Kind = reg.Constant is null ? HomeKind.Frame : HomeKind.Constant, Offset = Reserve(reg.Bytes) };
+            homes[reg.Index] = new Home
+            {
+                Kind = reg.Constant is null ? HomeKind.Frame : HomeKind.Constant,
+                Offset = Reserve(reg.Bytes),
+            };
         }
     }
 
@@ -168,8 +178,8 @@ internal sealed class Homes
     // ---- frame slots ----
 
     /// <summary>
-    /// Slots by linear scan over the blocks in layout order. An interval runs from the first to the last block where the
-    /// register is live, held or used: lanes that wait keep their registers whatever the others run meanwhile.
+    /// Slots by linear scan over the blocks in layout order. An interval runs from the first to the last block where
+    /// the register is live, held or used: lanes that wait keep their registers whatever the others run meanwhile.
     /// </summary>
     void PlaceInFrame()
     {

@@ -12,7 +12,9 @@ namespace EpSam.VirtualGpu.Exec;
 
 internal sealed unsafe class InterpretedVariant : Variant
 {
-    /// <summary>Executes a lane method on frame registers: destination, then sources; result written where mask has bits.</summary>
+    /// <summary>
+    /// Executes a lane method on frame registers: destination, then sources; result written where mask has bits.
+    /// </summary>
     delegate void LaneThunk(byte* frame, int* operands, uint mask);
 
     delegate void WarpThunk(Warp* w, byte* frame, int* operands);
@@ -60,7 +62,9 @@ internal sealed unsafe class InterpretedVariant : Variant
                 Src s = op.Sources[i];
                 Type type = parameters[i].ParameterType;
                 RegClass cls = type == typeof(U64) ? RegClass.W64 : type == typeof(uint) ? RegClass.Pred : RegClass.W32;
-                list.Add(type == typeof(byte) ? (int)s.Bits : s.Reg is null ? ConstantOffset(cls, s.Bits) : offsets[s.Reg.Index]);
+                list.Add(type == typeof(byte) ? (int)s.Bits
+                    : s.Reg is null ? ConstantOffset(cls, s.Bits)
+                    : offsets[s.Reg.Index]);
             }
             string choices = string.Join(',', op.Method.Choices);
             return new Step(op, thunks.GetOrAdd((op.Method.Method, choices), _ => Thunk(op.Method)), null, at);
@@ -78,7 +82,9 @@ internal sealed unsafe class InterpretedVariant : Variant
         return new Step(op, null, method.Method.CreateDelegate<WarpThunk>(), at);
     }
 
-    /// <summary>Immediates are constants of the kernel: the constructor's caller has made registers for all of them.</summary>
+    /// <summary>
+    /// Immediates are constants of the kernel: the constructor's caller has made registers for all of them.
+    /// </summary>
     int ConstantOffset(RegClass cls, ulong bits) => offsets[Kernel.Constant(cls, bits).Index];
 
     /// <summary>Gives every immediate of lane operations a constant register, before the frame is laid out.</summary>
@@ -93,7 +99,9 @@ internal sealed unsafe class InterpretedVariant : Variant
             {
                 Type type = parameters[i].ParameterType;
                 if (op.Sources[i].Reg is null && type != typeof(byte))
-                    kernel.Constant(type == typeof(U64) ? RegClass.W64 : type == typeof(uint) ? RegClass.Pred : RegClass.W32, op.Sources[i].Bits);
+                    kernel.Constant(
+                        type == typeof(U64) ? RegClass.W64 : type == typeof(uint) ? RegClass.Pred : RegClass.W32,
+                        op.Sources[i].Bits);
             }
         }
     }
@@ -129,7 +137,12 @@ internal sealed unsafe class InterpretedVariant : Variant
         void Piece(int k, Type type, int piece)
         {
             if (type == typeof(byte)) { Operand(k); il.Emit(OpCodes.Conv_U1); return; }
-            if (type != typeof(uint)) { Address(k, piece * (type == typeof(H32) ? 32 : 64)); il.Emit(OpCodes.Ldobj, type); return; }
+            if (type != typeof(uint))
+            {
+                Address(k, piece * (type == typeof(H32) ? 32 : 64));
+                il.Emit(OpCodes.Ldobj, type);
+                return;
+            }
             Address(k, 0);
             il.Emit(OpCodes.Ldind_U4);
             Shifted(piece);
@@ -145,7 +158,8 @@ internal sealed unsafe class InterpretedVariant : Variant
 
         for (int piece = 0; piece < pieces.Count; piece++)
         {
-            for (int p = 0; p < parameters.Length - lane.Choices.Length; p++) Piece(p + 1, parameters[p].ParameterType, piece);
+            for (int p = 0; p < parameters.Length - lane.Choices.Length; p++)
+                Piece(p + 1, parameters[p].ParameterType, piece);
             foreach (int choice in lane.Choices) il.Emit(OpCodes.Ldc_I4, choice);
             il.Emit(OpCodes.Call, method);
             if (method.ReturnType == typeof(uint))

@@ -7,7 +7,9 @@ namespace EpSam.VirtualGpu.Exec;
 
 internal enum IlKind { Other, LoadArgument, StoreArgument, LoadLocal, StoreLocal, LoadLocalAddress, Branch, Switch }
 
-/// <summary>Operand: null, a member, a constant, or branch targets as IL offsets. Index: of the argument or local.</summary>
+/// <summary>
+/// Operand: null, a member, a constant, or branch targets as IL offsets. Index: of the argument or local.
+/// </summary>
 internal sealed record IlInstruction(int Offset, OpCode Code, IlKind Kind, int Index, object? Operand);
 
 internal sealed class MethodIl
@@ -31,7 +33,9 @@ internal sealed class MethodIl
     public int Returns { get; private set; }
     public int Bytes => il.Length;
 
-    /// <summary>Uses of arguments and locals in the body, spliced callees included: what the JIT's limits count.</summary>
+    /// <summary>
+    /// Uses of arguments and locals in the body, spliced callees included: what the JIT's limits count.
+    /// </summary>
     public int References { get; private set; }
 
     static MethodIl()
@@ -52,7 +56,8 @@ internal sealed class MethodIl
         module = method.Module;
         MethodBody? body = method.GetMethodBody();
         il = body?.GetILAsByteArray() ?? [];
-        CanSplice = body is not null && body.ExceptionHandlingClauses.Count == 0 && method.IsStatic && !method.IsGenericMethod;
+        CanSplice = body is not null && body.ExceptionHandlingClauses.Count == 0
+            && method.IsStatic && !method.IsGenericMethod;
         if (!CanSplice) return;
         Locals = [.. body!.LocalVariables.Select(v => v.LocalType)];
         ArgumentUses = new int[method.GetParameters().Length];
@@ -93,7 +98,9 @@ internal sealed class MethodIl
             "ldarg" => IlKind.LoadArgument, "starg" => IlKind.StoreArgument,
             "ldloc" => IlKind.LoadLocal, "stloc" => IlKind.StoreLocal, "ldloca" => IlKind.LoadLocalAddress,
             "switch" => IlKind.Switch,
-            _ => code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget ? IlKind.Branch : IlKind.Other,
+            _ => code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget
+                ? IlKind.Branch
+                : IlKind.Other,
         };
         if (kind is IlKind.Other or IlKind.Branch or IlKind.Switch) return (kind, -1);
         int index = code.OperandType switch

@@ -12,7 +12,8 @@ internal readonly record struct Pieces(int Count)
     public static Pieces Of(MethodInfo method)
     {
         int count = Of(method.ReturnType);
-        foreach (ParameterInfo parameter in method.GetParameters()) count = Math.Max(count, Of(parameter.ParameterType));
+        foreach (ParameterInfo parameter in method.GetParameters())
+            count = Math.Max(count, Of(parameter.ParameterType));
         return new Pieces(count);
     }
 

@@ -46,7 +46,9 @@ internal sealed class Program
         ControlFlow.Clean(kernel, Homes.Weight, MaxBlockWeight);
         InterpretedVariant.MakeConstants(kernel);
         if ((long)kernel.Blocks.Count * kernel.Regs.Count > MaxAnalysisBits)
-            throw new PtxException($"{entry.Name} is too large: {kernel.Blocks.Count} blocks with {kernel.Regs.Count} registers", entry.Position);
+            throw new PtxException(
+                $"{entry.Name} is too large: {kernel.Blocks.Count} blocks with {kernel.Regs.Count} registers",
+                entry.Position);
         return new Program(kernel, entry);
     }
 
@@ -58,7 +60,8 @@ internal sealed class Program
         {
             int sum = 0;
             foreach (int r in live.Members())
-                if (!kernel.Regs[r].IsSpecial) sum += kernel.Regs[r].Class switch { RegClass.W64 => 2, RegClass.W32 => 1, _ => 0 };
+                if (!kernel.Regs[r].IsSpecial)
+                    sum += kernel.Regs[r].Class switch { RegClass.W64 => 2, RegClass.W32 => 1, _ => 0 };
             most = Math.Max(most, sum);
         }
         return Math.Min(255, most + 8);
@@ -70,7 +73,9 @@ internal sealed class Program
         lock (variants)
         {
             if (variants.TryGetValue((interpret, checks, counting), out Variant? variant)) return variant;
-            variant = interpret ? new InterpretedVariant(kernel, checks || counting) : new EmittedVariant(kernel, checks, counting);
+            variant = interpret
+                ? new InterpretedVariant(kernel, checks || counting)
+                : new EmittedVariant(kernel, checks, counting);
             return variants[(interpret, checks, counting)] = variant;
         }
     }

@@ -12,7 +12,9 @@ internal static unsafe class SpecialValues
         "%globaltimer_lo", "%globaltimer_hi", "%dynamic_smem_size", "%total_smem_size", "%aggr_smem_size",
     ];
 
-    /// <summary>The number of a special register, and whether it has 64 bits; false when there is none of that name.</summary>
+    /// <summary>
+    /// The number of a special register, and whether it has 64 bits; false when there is none of that name.
+    /// </summary>
     public static bool TryFind(string name, out int id, out bool is64)
     {
         if (name is "%ntid" or "%ctaid" or "%nctaid") name += ".x";

@@ -49,7 +49,8 @@ internal sealed class Splicer(ILGenerator il)
         }
         for (int i = 0; i < arguments.Length; i++)
         {
-            if (arguments[i].IsCheap && !body.WritesArgument[i] || body.ArgumentUses[i] <= 1 && !body.HasBranches && !body.WritesArgument[i])
+            if (arguments[i].IsCheap && !body.WritesArgument[i]
+                || body.ArgumentUses[i] <= 1 && !body.HasBranches && !body.WritesArgument[i])
                 continue;
             LocalBuilder copy = Take(method.GetParameters()[i].ParameterType);
             arguments[i].Push();
@@ -102,7 +103,9 @@ internal sealed class Splicer(ILGenerator il)
                 case IlKind.StoreLocal: il.Emit(OpCodes.Stloc, locals[instruction.Index]); break;
                 case IlKind.LoadLocalAddress: il.Emit(OpCodes.Ldloca, locals[instruction.Index]); break;
                 case IlKind.Branch: il.Emit(Long(instruction.Code), labels[(int)instruction.Operand!]); break;
-                case IlKind.Switch: il.Emit(OpCodes.Switch, ((int[])instruction.Operand!).Select(t => labels[t]).ToArray()); break;
+                case IlKind.Switch:
+                    il.Emit(OpCodes.Switch, ((int[])instruction.Operand!).Select(t => labels[t]).ToArray());
+                    break;
                 default: EmitOther(instruction); break;
             }
         }

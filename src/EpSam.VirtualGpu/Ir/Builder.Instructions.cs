@@ -1,5 +1,6 @@
 // Instructions to operations. Most go straight to the lane table by their key; this file holds the normalisations
-// (.ftz and .sat wrapped round the operation, carries, compound predicates, register widths of cvt) and control flow.
+// (.ftz and .sat wrapped round the operation, carries, compound predicates, register widths of cvt). Control flow is in
+// Builder.Control.cs, memory in Builder.Memory.cs.
 using System.Reflection;
 using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Exec;
@@ -70,7 +71,8 @@ internal sealed partial class Builder
     }
 
     void LaneInstruction(
-        PtxStatement s, LaneMethod method, string key, string type, bool flush, bool saturate, bool setsCarry, bool usesCarry)
+        PtxStatement s, LaneMethod method, string key, string type,
+        bool flush, bool saturate, bool setsCarry, bool usesCarry)
     {
         ParameterInfo[] parameters = method.Method.GetParameters();
         int count = parameters.Length - method.Choices.Length - (usesCarry ? 1 : 0);
@@ -282,9 +284,14 @@ internal sealed partial class Builder
         if (tid >= 0) return Widened(kernel.Tid[tid], cls);
         if (name == "%laneid") return Widened(kernel.LaneId, cls);
         if (name.StartsWith("%lanemask_", StringComparison.Ordinal)) return LaneMask(name[10..]);
-        if (!SpecialValues.TryFind(name, out int id, out bool is64)) throw Error($"special register {name} is not supported");
+        if (!SpecialValues.TryFind(name, out int id, out bool is64))
+            throw Error($"special register {name} is not supported");
         Reg value = Temp(is64 ? RegClass.W64 : RegClass.W32);
-        Add(new Op { Kind = OpKind.Special, Position = statement.Position, Dsts = [value], Raw = [id], Class = Counter.Integer });
+        Add(new Op
+        {
+            Kind = OpKind.Special, Position = statement.Position, Dsts = [value], Raw = [id],
+            Class = Counter.Integer,
+        });
         return is64 == (cls == RegClass.W64) ? value : is64 ? Truncated(value) : Widened(value, cls);
     }
 
@@ -303,7 +310,9 @@ internal sealed partial class Builder
         return narrow;
     }
 
-    /// <summary>%lanemask_lt and its kin from the lane's number: eq = 1 &lt;&lt; lane, lt = eq - 1, ge = -eq, …</summary>
+    /// <summary>
+    /// %lanemask_lt and its kin from the lane's number: eq = 1 &lt;&lt; lane, lt = eq - 1, ge = -eq, …
+    /// </summary>
     Src LaneMask(string relation)
     {
         Reg equal = Temp(RegClass.W32), result = Temp(RegClass.W32);
@@ -335,7 +344,9 @@ internal sealed partial class Builder
         if (pair.Length > 1 && Destination(pair[1]) is { } second) Move(second, q);
     }
 
-    /// <summary>The comparison of setp and set: p, and q = its complement (or, packed, the upper half's result).</summary>
+    /// <summary>
+    /// The comparison of setp and set: p, and q = its complement (or, packed, the upper half's result).
+    /// </summary>
     (Reg P, Reg Q) Compare(PtxStatement s, out string type)
     {
         List<string> modifiers = [.. s.Modifiers];
@@ -345,7 +356,8 @@ internal sealed partial class Builder
         string key = $"setp.{modifiers[0]}.{type}";
         if (!LaneTable.TryLane(key, out LaneMethod? method)) throw Unsupported(key);
         int expected = combine is null ? 3 : 4;
-        if (s.Operands.Length != expected) throw Error($"{s.Opcode} takes {expected} operands here, not {s.Operands.Length}");
+        if (s.Operands.Length != expected)
+            throw Error($"{s.Opcode} takes {expected} operands here, not {s.Operands.Length}");
         Type parameter = method.Method.GetParameters()[0].ParameterType;
         Src a = Flushed(SourceFor(s.Operands[1], parameter), type, flush, parameter);
         Src b = Flushed(SourceFor(s.Operands[2], parameter), type, flush, parameter);
@@ -368,11 +380,18 @@ internal sealed partial class Builder
         PtxStatement comparison = new()
         {
             Position = s.Position, Opcode = "set", Operands = s.Operands,
-            Modifiers = [.. s.Modifiers.Take(Array.LastIndexOf(s.Modifiers, types[1])).Where(m => m != types[0]), types[1]],
+            Modifiers =
+            [
+                .. s.Modifiers.Take(Array.LastIndexOf(s.Modifiers, types[1])).Where(m => m != types[0]), types[1],
+            ],
         };
         (Reg p, Reg q) = Compare(comparison, out _);
         if (Destination(s.Operands[0]) is not { } dst) return;
-        ulong one = types[0] switch { "f32" => 0x3f800000u, "f16" or "f16x2" => 0x3c00, "bf16" or "bf16x2" => 0x3f80, "u16" or "s16" => 0xffff, _ => uint.MaxValue };
+        ulong one = types[0] switch
+        {
+            "f32" => 0x3f800000u, "f16" or "f16x2" => 0x3c00, "bf16" or "bf16x2" => 0x3f80,
+            "u16" or "s16" => 0xffff, _ => uint.MaxValue,
+        };
         if (types[1] is not ("f16x2" or "bf16x2"))
         {
             Emit("selp.b32", dst, true, Src.Imm(one), Src.Imm(0), p);
@@ -395,7 +414,8 @@ internal sealed partial class Builder
         if (types.Length < 2 || !LaneTable.TryLane(key, out LaneMethod? method)) throw Unsupported(key);
         ParameterInfo[] parameters = method.Method.GetParameters();
         int count = parameters.Length - method.Choices.Length;
-        if (s.Operands.Length != count + 1) throw Error($"cvt takes {count + 1} operands here, not {s.Operands.Length}");
+        if (s.Operands.Length != count + 1)
+            throw Error($"cvt takes {count + 1} operands here, not {s.Operands.Length}");
         Src[] sources = new Src[count];
         for (int i = 0; i < count; i++)
         {
@@ -419,7 +439,9 @@ internal sealed partial class Builder
         else throw Error($"the result of {s.Text} does not fit register {dst.Name}");
     }
 
-    /// <summary>The conversion that fills a destination register wider than the destination type; null if none is.</summary>
+    /// <summary>
+    /// The conversion that fills a destination register wider than the destination type; null if none is.
+    /// </summary>
     static string? ExtensionOf(string type, int registerBytes)
     {
         int bytes = type is "u8" or "s8" or "b8" ? 1 : type is "u16" or "s16" or "b16" or "f16" or "bf16" ? 2
@@ -446,83 +468,5 @@ internal sealed partial class Builder
         };
         if (window == 0) Move(dst, source);
         else Emit(to ? "sub.u64" : "add.u64", dst, true, source, Src.Imm(window));
-    }
-
-    // ---- control ----
-
-    Block LabelOf(PtxOperand operand) =>
-        operand.Name is not null && scope.Labels.TryGetValue(operand.Name, out Block? target) ? target
-            : throw Error($"label {operand.Name} is not defined in this function");
-
-    /// <summary>brx.idx: a chain of comparisons; an index past the end goes to the last target.</summary>
-    void BranchIndexed(PtxStatement s)
-    {
-        PtxOperand[] targets = s.Operands[1].Name is { } table && scope.Function.BranchTargets.TryGetValue(table, out PtxOperand[]? named)
-            ? named : s.Operands[1].Elements;
-        if (targets.Length == 0) throw Error("brx.idx needs its list of targets");
-        Block? after = null;
-        if (s.Guard is not null)
-        {
-            Block taken = NewBlock(s.Position);
-            after = NewBlock(s.Position);
-            Branch(RegOf(s.Guard), s.GuardNegated, taken, after);
-            block = taken;
-        }
-        Src index = Source(s.Operands[0], RegClass.W32);
-        for (int i = 0; i < targets.Length - 1; i++)
-        {
-            Reg hit = Temp(RegClass.Pred);
-            Emit("setp.eq.u32", hit, false, index, Src.Imm((ulong)i));
-            Block behind = NewBlock(s.Position);
-            Branch(hit, false, LabelOf(targets[i]), behind);
-            block = behind;
-        }
-        JumpTo(LabelOf(targets[^1]));
-        if (after is not null) MoveToEnd(after);
-        block = after ?? NewBlock(s.Position);
-    }
-
-    void Fence(PtxStatement s)
-    {
-        string[] known = ["membar.cta", "membar.gl", "membar.sys"];
-        if (s.Opcode == "membar" && Array.IndexOf(known, s.Text) < 0) throw Unsupported(s.Text);
-        if (s.Opcode == "fence" && !s.Modifiers.All(m => m is "sc" or "acq_rel" or "cta" or "gpu" or "sys")) throw Unsupported(s.Text);
-    }
-
-    void Barrier(PtxStatement s)
-    {
-        string[] modifiers = [.. s.Modifiers.Where(m => m is not ("cta" or "aligned"))];
-        string form = string.Join('.', modifiers);
-        if (form == "warp.sync")
-        {
-            EmitWarp("bar.warp.sync", s, [], [WarpSource(s.Operands[0])]);
-            return;
-        }
-        BarrierKind kind = form switch
-        {
-            "sync" => BarrierKind.Sync, "arrive" => BarrierKind.Arrive, "red.popc.u32" => BarrierKind.ReducePopc,
-            "red.and.pred" => BarrierKind.ReduceAnd, "red.or.pred" => BarrierKind.ReduceOr, _ => throw Unsupported(s.Text),
-        };
-        bool reduces = kind >= BarrierKind.ReducePopc;
-        PtxOperand[] operands = s.Operands;
-        int at = reduces ? 1 : 0, last = operands.Length - (reduces ? 1 : 0);
-        if (at >= last || last - at > 2) throw Error("a barrier takes its number, and optionally a count of threads");
-        Src id = WarpSource(operands[at]), count = last - at == 2 ? WarpSource(operands[at + 1]) : kernel.Constant(RegClass.W32, 0);
-        Src predicate = reduces ? Source(operands[^1], RegClass.Pred) : kernel.Constant(RegClass.W32, 0);
-
-        Block wait = block, behind = NewBlock(s.Position);
-        if (s.Guard is not null)
-        {
-            wait = NewBlock(s.Position);
-            Branch(RegOf(s.Guard), s.GuardNegated, wait, behind);
-            block = wait;
-            MoveToEnd(behind);
-        }
-        PtxStatement unguarded = new() { Position = s.Position, Opcode = s.Opcode, Modifiers = s.Modifiers, Operands = s.Operands };
-        EmitWarp("barrier.arrive", unguarded, reduces ? [Destination(operands[0])] : [null], [id, count, predicate],
-            Slot.R((int)kind), Slot.S(0), Slot.S(1), Slot.S(2), Slot.D(0));
-        block.Yields = true;
-        JumpTo(behind);
-        block = behind;
     }
 }

@@ -61,10 +61,12 @@ internal sealed partial class Builder
         return (kernel.Constant(RegClass.W64, operand.Name is null ? (ulong)operand.Offset : AddressOf(operand)), 0);
     }
 
-    static PtxOperand[] Elements(PtxOperand operand) => operand.Kind == OperandKind.Vector ? operand.Elements : [operand];
+    static PtxOperand[] Elements(PtxOperand operand) =>
+        operand.Kind == OperandKind.Vector ? operand.Elements : [operand];
 
     bool IsCallParameter(PtxOperand address) =>
-        address is { Register: null, Name: not null } && (!scope.IsEntry || !scope.Function.Parameters.Contains(address.Variable!));
+        address is { Register: null, Name: not null }
+            && (!scope.IsEntry || !scope.Function.Parameters.Contains(address.Variable!));
 
     void Load(PtxStatement s)
     {
@@ -110,7 +112,8 @@ internal sealed partial class Builder
         for (int i = 0; i < dsts.Length; i++) layout.Add(Slot.D(i));
         Add(new Op
         {
-            Kind = OpKind.Warp, Position = s.Position, Method = method, CheckedMethod = checkedMethod, Uniform = uniform,
+            Kind = OpKind.Warp, Position = s.Position,
+            Method = method, CheckedMethod = checkedMethod, Uniform = uniform,
             Dsts = dsts, Sources = [address], Layout = [.. layout], Class = ClassOf("ld"),
             Guard = s.Guard is null ? null : RegOf(s.Guard), GuardNegated = s.GuardNegated,
         });
@@ -238,7 +241,9 @@ internal sealed partial class Builder
     {
         string key = s.Text.Replace("shared::cta", "shared", StringComparison.Ordinal);
         PtxOperand[] to = Elements(s.Operands[0]);
-        int expected = key.Contains(".x4", StringComparison.Ordinal) ? 4 : key.Contains(".x2", StringComparison.Ordinal) ? 2 : 1;
+        int expected = key.Contains(".x4", StringComparison.Ordinal) ? 4
+            : key.Contains(".x2", StringComparison.Ordinal) ? 2
+            : 1;
         if (to.Length != expected) throw Error($"{expected} destination registers were expected, not {to.Length}");
         (Reg address, int offset) = Address(s.Operands[1]);
         List<Slot> layout = AddressSlots(0, offset, address);
@@ -248,8 +253,9 @@ internal sealed partial class Builder
 
     void Prefetch(PtxStatement s)
     {
-        if (s.Text is not ("prefetch.L1" or "prefetch.L2" or "prefetch.global.L1" or "prefetch.global.L2" or "prefetch.local.L1"
-            or "prefetch.local.L2" or "prefetchu.L1" or "prefetch.global.L2::evict_last" or "prefetch.global.L2::evict_normal"))
+        if (s.Text is not ("prefetch.L1" or "prefetch.L2" or "prefetch.global.L1" or "prefetch.global.L2"
+            or "prefetch.local.L1" or "prefetch.local.L2" or "prefetchu.L1"
+            or "prefetch.global.L2::evict_last" or "prefetch.global.L2::evict_normal"))
             throw Unsupported(s.Text);
         Address(s.Operands[0]);
     }

@@ -69,7 +69,9 @@ internal sealed partial class Builder
         return made;
     }
 
-    void Body(PtxFunction function, bool isEntry, Block? returnTo, Block start, Dictionary<PtxVariable, ParamRegs> bound)
+    void Body(
+        PtxFunction function, bool isEntry, Block? returnTo, Block start,
+        Dictionary<PtxVariable, ParamRegs> bound)
     {
         if (!function.HasBody)
             throw Error($"function {function.Name} is declared but has no body; linking is not supported");
@@ -105,18 +107,23 @@ internal sealed partial class Builder
             block = target;
             return;
         }
-        if (ops > MaxOps || kernel.Blocks.Count > MaxBlocks) throw Error($"kernel {kernel.Name} has more than {MaxOps} operations or {MaxBlocks} blocks after inlining");
+        if (ops > MaxOps || kernel.Blocks.Count > MaxBlocks)
+            throw Error($"kernel {kernel.Name} has more than {MaxOps} operations or {MaxBlocks} blocks after inlining");
         Instruction(s);
     }
 
-    /// <summary>Ends the current block with a jump (null: the kernel's end) and goes on in a new, unreachable one.</summary>
+    /// <summary>
+    /// Ends the current block with a jump (null: the kernel's end) and goes on in a new, unreachable one.
+    /// </summary>
     void JumpTo(Block? target)
     {
         block.End = target is null ? EndKind.Exit : EndKind.Jump;
         block.Next = target;
     }
 
-    /// <summary>Ends the block with a branch on the statement's guard, or a jump without one; goes on behind it.</summary>
+    /// <summary>
+    /// Ends the block with a branch on the statement's guard, or a jump without one; goes on behind it.
+    /// </summary>
     void BranchTo(Block? target)
     {
         Block behind = NewBlock(statement.Position);
@@ -185,7 +192,9 @@ internal sealed partial class Builder
         kernel.Blocks.Add(moved);
     }
 
-    /// <summary>The values that an argument passes: a .param variable as it is, a register or immediate as one value.</summary>
+    /// <summary>
+    /// The values that an argument passes: a .param variable as it is, a register or immediate as one value.
+    /// </summary>
     ParamRegs Passed(PtxOperand argument, PtxVariable declared)
     {
         if (argument.Kind == OperandKind.Symbol && argument.Variable is { Space: StateSpace.Param })
@@ -199,7 +208,8 @@ internal sealed partial class Builder
     ParamRegs ParamOf(PtxOperand operand)
     {
         PtxVariable parameter = operand.Variable ?? throw Error($"{operand.Name} is not a parameter");
-        if (!scope.Params.TryGetValue(parameter, out ParamRegs? values)) scope.Params[parameter] = values = new ParamRegs();
+        if (!scope.Params.TryGetValue(parameter, out ParamRegs? values))
+            scope.Params[parameter] = values = new ParamRegs();
         return values;
     }
 
@@ -208,7 +218,8 @@ internal sealed partial class Builder
         if (!values.Values.TryGetValue(offset, out (int Size, Reg Reg) value))
             values.Values[offset] = value = (size, kernel.NewReg(ClassOf(size), $"param+{offset}"));
         if (value.Size != size)
-            throw Error($"call parameter accessed with {size} bytes at offset {offset}, but with {value.Size} elsewhere");
+            throw Error(
+                $"call parameter accessed with {size} bytes at offset {offset}, but with {value.Size} elsewhere");
         return value.Reg;
     }
 
@@ -216,7 +227,9 @@ internal sealed partial class Builder
 
     // ---- variables ----
 
-    /// <summary>Places the shared variables that the entry and the functions it calls use; the dynamic ones last.</summary>
+    /// <summary>
+    /// Places the shared variables that the entry and the functions it calls use; the dynamic ones last.
+    /// </summary>
     void PlaceShared(PtxFunction entry)
     {
         List<PtxVariable> found = [];
@@ -255,7 +268,8 @@ internal sealed partial class Builder
     void FindShared(PtxOperand operand, HashSet<PtxFunction> seen, List<PtxVariable> found, bool isCall)
     {
         if (operand.Variable is { Space: StateSpace.Shared } v && !found.Contains(v)) found.Add(v);
-        if (isCall && operand.Kind == OperandKind.Symbol && module.Find(operand.Name!) is { } callee && seen.Count < 1000)
+        if (isCall && operand.Kind == OperandKind.Symbol && module.Find(operand.Name!) is { } callee
+            && seen.Count < 1000)
             FindShared(callee, seen, found);
         foreach (PtxOperand element in operand.Elements) FindShared(element, seen, found, isCall: false);
     }
@@ -274,7 +288,8 @@ internal sealed partial class Builder
     /// <summary>The address of a symbol in its own space.</summary>
     ulong AddressOf(PtxOperand operand)
     {
-        PtxVariable v = operand.Variable ?? throw Error($"{operand.Name} is not a variable; addresses of functions are not supported");
+        PtxVariable v = operand.Variable
+            ?? throw Error($"{operand.Name} is not a variable; addresses of functions are not supported");
         ulong at = v.Space switch
         {
             StateSpace.Shared => (ulong)sharedOffsets[v],
@@ -290,7 +305,8 @@ internal sealed partial class Builder
     {
         PtxFunction entry = callStack[0];
         int index = entry.Parameters.IndexOf(v);
-        if (index < 0 || !scope.IsEntry) throw Error($"the address of call parameter {v.Name} is taken; that is not supported");
+        if (index < 0 || !scope.IsEntry)
+            throw Error($"the address of call parameter {v.Name} is taken; that is not supported");
         return ParameterLayout(entry).Offsets[index];
     }
 
@@ -336,7 +352,10 @@ internal sealed partial class Builder
     Reg Checked(Reg reg, RegClass cls) => reg.Class == cls ? reg
         : throw Error($"register {reg.Name} is {Name(reg.Class)}, the instruction takes {Name(cls)}");
 
-    static string Name(RegClass cls) => cls switch { RegClass.W32 => "32 bits or less", RegClass.W64 => "64 bits", _ => "a predicate" };
+    static string Name(RegClass cls) => cls switch
+    {
+        RegClass.W32 => "32 bits or less", RegClass.W64 => "64 bits", _ => "a predicate",
+    };
 
     Src NegatedSource(PtxOperand operand)
     {

@@ -22,7 +22,9 @@ internal sealed class Reg(int index, RegClass cls, string name)
     public override string ToString() => Name;
 }
 
-/// <summary>A source operand: a register, or an immediate (32 bits, 64 bits or a predicate mask, as the use asks).</summary>
+/// <summary>
+/// A source operand: a register, or an immediate (32 bits, 64 bits or a predicate mask, as the use asks).
+/// </summary>
 internal readonly record struct Src(Reg? Reg, ulong Bits)
 {
     public static implicit operator Src(Reg reg) => new(reg, 0);
@@ -133,7 +135,8 @@ internal sealed class Kernel
             {
                 EndKind.Exit => "    exit\n",
                 EndKind.Jump => $"    goto B{block.Next!.Index}\n",
-                _ => $"    if {(block.Negated ? "!" : "")}{block.Condition} goto B{block.Taken!.Index} else B{block.Next!.Index}\n",
+                _ => $"    if {(block.Negated ? "!" : "")}{block.Condition} goto B{block.Taken!.Index} " +
+                    $"else B{block.Next!.Index}\n",
             });
         }
         return text.ToString();

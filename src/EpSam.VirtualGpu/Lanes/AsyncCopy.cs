@@ -20,7 +20,8 @@ internal static unsafe class AsyncCopy
     public static void Copy(Warp* w, byte* f, int* o)
     {
         bool registers = o[0] >= 0 && o[Source] >= 0 && o[Source + 2] != 0;
-        // Kernels that mask their tails give a source size to every copy; in all tiles but the last it is the whole size.
+        // Kernels that mask their tails give a source size to every copy; in all tiles but the last it is
+        // the whole size.
         bool whole = o[Read] < 0 || ReadsWhole(f + o[Read], (uint)o[Size]);
         if (!whole || !registers || !MemoryLanes.IsSmall(o[1]))
         {
@@ -40,7 +41,8 @@ internal static unsafe class AsyncCopy
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool ReadsWhole(byte* register, uint bytes) =>
         Vector512.GreaterThanOrEqualAll(
-            Vector512.Min(Vector512.Load((uint*)register), Vector512.Load((uint*)register + 16)), Vector512.Create(bytes));
+            Vector512.Min(Vector512.Load((uint*)register), Vector512.Load((uint*)register + 16)),
+            Vector512.Create(bytes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Move<TTo>(uint active, int bytes, WideLanes from, TTo to) where TTo : struct, ILanes

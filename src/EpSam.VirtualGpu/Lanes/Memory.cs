@@ -1,7 +1,7 @@
 // ld and st without checks. Operands: the address (3 ints: frame offset of its register or -1, constant offset, 1 if
 // that register is W64), then the registers, then the chosen indices of the pattern. Values: .global, .const and
-// generic addresses are device addresses, the others byte offsets. u8, u16 are b8, b16 (zero-extended to the lane), s8 and
-// s16 are sign-extended. The frequent forms have methods of their own; the others go through a table.
+// generic addresses are device addresses, the others byte offsets. u8, u16 are b8, b16 (zero-extended to the lane), s8
+// and s16 are sign-extended. The frequent forms have methods of their own; the others go through a table.
 // https://docs.nvidia.com/cuda/parallel-thread-execution/#data-movement-and-conversion-instructions-ld
 using EpSam.VirtualGpu.Exec;
 using System.Runtime.CompilerServices;
@@ -81,7 +81,8 @@ internal static unsafe class Memory
     // .cs, "likely to be accessed once": whole rows go past the caches. PTX ISA "Cache Operators".
     [PtxWarp("st.global.cs.v4.b32")]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void StreamGlobal4x32(Warp* w, byte* f, int* o) => MemoryAccess.Store4<GlobalSpace, B32>(w, f, o, streaming: true);
+    public static void StreamGlobal4x32(Warp* w, byte* f, int* o) =>
+        MemoryAccess.Store4<GlobalSpace, B32>(w, f, o, streaming: true);
 
     [PtxWarp("st.global.v2.b64")]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -49,7 +49,8 @@ internal static class Moves
 
     [Ptx("isspacep.{global,const}"), MethodImpl(Inline)]
     public static uint IsGlobal(U64 address) =>
-        (uint)Vector512.GreaterThanOrEqual(address, Vector512.Create(AddressSpace.DeviceBase)).ExtractMostSignificantBits();
+        (uint)Vector512.GreaterThanOrEqual(address, Vector512.Create(AddressSpace.DeviceBase))
+            .ExtractMostSignificantBits();
 
     [PtxScalar("mov.b32"), MethodImpl(Inline)] public static uint Move(uint a) => a;
     [PtxScalar("mov.b64"), MethodImpl(Inline)] public static ulong Move(ulong a) => a;

@@ -55,7 +55,9 @@ internal static class ControlFlow
         kernel.Blocks.RemoveAll(gone.Contains);
     }
 
-    /// <summary>Every branch to a bare "ret" gets one of its own, as if the instruction were a predicated exit.</summary>
+    /// <summary>
+    /// Every branch to a bare "ret" gets one of its own, as if the instruction were a predicated exit.
+    /// </summary>
     static void CopyExits(Kernel kernel)
     {
         static bool IsBare(Block? b) => b is { Ops.Count: 0, End: EndKind.Exit };
@@ -68,7 +70,8 @@ internal static class ControlFlow
 
         foreach (Block block in kernel.Blocks.ToArray())
         {
-            if (block is { End: EndKind.Jump, Yields: false } && IsBare(block.Next)) (block.End, block.Next) = (EndKind.Exit, null);
+            if (block is { End: EndKind.Jump, Yields: false } && IsBare(block.Next))
+                (block.End, block.Next) = (EndKind.Exit, null);
             if (block.End != EndKind.Branch) continue;
             if (IsBare(block.Taken)) block.Taken = Copy(block.Taken!);
             if (IsBare(block.Next)) block.Next = Copy(block.Next!);
@@ -122,16 +125,18 @@ internal static class ControlFlow
             Block rest = new(-1) { Position = block.Ops[maxOps].Position };
             rest.Ops.AddRange(block.Ops[maxOps..]);
             block.Ops.RemoveRange(maxOps, block.Ops.Count - maxOps);
-            (rest.End, rest.Condition, rest.Negated, rest.Taken) = (block.End, block.Condition, block.Negated, block.Taken);
+            (rest.End, rest.Condition, rest.Negated, rest.Taken) =
+                (block.End, block.Condition, block.Negated, block.Taken);
             (rest.Next, rest.Yields) = (block.Next, block.Yields);
-            (block.End, block.Condition, block.Next, block.Taken, block.Yields) = (EndKind.Jump, null, rest, null, false);
+            (block.End, block.Condition, block.Next, block.Taken, block.Yields) =
+                (EndKind.Jump, null, rest, null, false);
             kernel.Blocks.Insert(i + 1, rest);
         }
     }
 
     /// <summary>
-    /// For each block its immediate post-dominator; Exit where that is the end of the kernel. Lanes that leave the kernel
-    /// early do not keep the others from meeting: the edge into such a side is left out.
+    /// For each block its immediate post-dominator; Exit where that is the end of the kernel. Lanes that leave the
+    /// kernel early do not keep the others from meeting: the edge into such a side is left out.
     /// </summary>
     public static int[] PostDominators(Kernel kernel)
     {
@@ -162,8 +167,8 @@ internal static class ControlFlow
     }
 
     /// <summary>
-    /// Where the lanes of a block go on, the kernel's end being block n. When the two sides of a branch have no block in
-    /// common, the one with fewer blocks is the early exit, and is left out.
+    /// Where the lanes of a block go on, the kernel's end being block n. When the two sides of a branch have no block
+    /// in common, the one with fewer blocks is the early exit, and is left out.
     /// </summary>
     static int[] Meeting(Kernel kernel, Block block)
     {

@@ -13,7 +13,7 @@ internal sealed class Uniformity
     public required bool[] Uniform { get; init; }      // by register
     public required bool[] Divergent { get; init; }    // by block: its branch may diverge
     public required BitSet[] Held { get; init; }       // by block
-    public required BitSet[] Joining { get; init; }    // by block: what lanes hold that wait elsewhere while others join here
+    public required BitSet[] Joining { get; init; }    // by block: what waiting lanes hold while others join here
     public required bool[] Partial { get; init; }      // by block: may run with some of the live lanes only
     public required bool Checks { get; init; }         // loads stay per lane, so that each access is checked
 
@@ -22,7 +22,8 @@ internal sealed class Uniformity
         int n = kernel.Blocks.Count;
         bool[] uniform = new bool[kernel.Regs.Count], divergent = new bool[n], partial = new bool[n];
         BitSet[] held = new BitSet[n], joining = new BitSet[n];
-        for (int i = 0; i < n; i++) (held[i], joining[i]) = (new BitSet(kernel.Regs.Count), new BitSet(kernel.Regs.Count));
+        for (int i = 0; i < n; i++)
+            (held[i], joining[i]) = (new BitSet(kernel.Regs.Count), new BitSet(kernel.Regs.Count));
         foreach (Reg reg in kernel.Regs) uniform[reg.Index] = !reg.IsSpecial || reg.Constant is not null;
         bool changed = true;
         while (changed)
@@ -36,11 +37,16 @@ internal sealed class Uniformity
             }
             foreach (Block block in kernel.Blocks)
             foreach (Op op in block.Ops)
-                if (!IsUniform(op, uniform, held[block.Index], checks) || op.Kind == OpKind.Warp && !AllUniform(op, uniform))
+                if (!IsUniform(op, uniform, held[block.Index], checks)
+                    || op.Kind == OpKind.Warp && !AllUniform(op, uniform))
                     foreach (Reg? dst in op.Dsts)
                         if (dst is not null && uniform[dst.Index]) { uniform[dst.Index] = false; changed = true; }
         }
-        return new Uniformity { Uniform = uniform, Divergent = divergent, Held = held, Joining = joining, Partial = partial, Checks = checks };
+        return new Uniformity
+        {
+            Uniform = uniform, Divergent = divergent, Held = held,
+            Joining = joining, Partial = partial, Checks = checks,
+        };
     }
 
     /// <summary>Does this operation of the block run as a scalar one?</summary>
@@ -55,7 +61,9 @@ internal sealed class Uniformity
     }
 
     /// <summary>Marks the blocks that may run while lanes of this branch wait, and what those lanes hold.</summary>
-    static void Hold(Kernel kernel, Liveness liveness, Block branch, int meet, BitSet[] held, BitSet[] joining, bool[] partial)
+    static void Hold(
+        Kernel kernel, Liveness liveness, Block branch, int meet,
+        BitSet[] held, BitSet[] joining, bool[] partial)
     {
         BitSet waiting = liveness.In[branch.Next!.Index].Copy();
         waiting.Unite(liveness.In[branch.Taken!.Index]);

@@ -54,7 +54,11 @@ internal sealed class PtxVariable
 /// <summary>Initial[Offset..Offset+8) is the address of Symbol plus Addend (generic when IsGeneric).</summary>
 internal sealed record PtxRelocation(int Offset, string Symbol, long Addend, bool IsGeneric);
 
-internal enum OperandKind { Register, NegatedPredicate, Immediate, Symbol, SpecialRegister, Vector, Address, Label, Sink, Pair, CallList }
+internal enum OperandKind
+{
+    Register, NegatedPredicate, Immediate, Symbol, SpecialRegister, Vector, Address, Label, Sink, Pair,
+    CallList,
+}
 
 /// <summary>One operand of an instruction; which members are set depends on <see cref="Kind"/>.</summary>
 internal sealed class PtxOperand
@@ -62,11 +66,11 @@ internal sealed class PtxOperand
     public required OperandKind Kind { get; init; }
     public SourcePosition Position { get; init; }
     public PtxRegister? Register { get; init; }     // Register, NegatedPredicate; base of an Address (or null)
-    public string? Name { get; set; }               // Symbol, SpecialRegister ("%tid.x"), Label; base symbol of an Address
+    public string? Name { get; set; }               // Symbol, SpecialRegister ("%tid.x"), Label; base of an Address
     public PtxVariable? Variable { get; init; }     // the variable a Symbol or Address names, if it is a variable
-    public ulong Bits { get; init; }                // Immediate: integer in two's complement, or the bits as IsFloat says
+    public ulong Bits { get; init; }                // Immediate: two's complement, or the bits as IsFloat says
     public bool IsFloat { get; init; }              // Immediate written as a floating-point literal
-    public bool IsSingle { get; init; }             // 0f… literal: Bits are the 32 bits of a float; otherwise 64 of a double
+    public bool IsSingle { get; init; }             // 0f… literal: Bits are the 32 of a float, else the 64 of a double
     public long Offset { get; init; }               // Address: + constant; Symbol: + constant (symbol+4)
     public PtxOperand[] Elements { get; init; } = [];  // Vector {a,b}; Pair d|p; CallList (a,b)
 }
@@ -93,7 +97,7 @@ internal sealed class PtxFunction
     public List<PtxVariable> Parameters { get; } = [];   // Space Param, or Reg for .reg parameters of functions
     public List<PtxVariable> Returns { get; } = [];
     public List<PtxRegister> Registers { get; } = [];
-    public List<PtxVariable> Variables { get; } = [];    // function-scope .local .shared .param .const .global variables
+    public List<PtxVariable> Variables { get; } = [];   // function-scope .local .shared .param .const .global variables
     public List<PtxStatement> Body { get; } = [];
     public int[]? MaxThreads { get; set; }          // .maxntid x,y,z
     public int[]? RequiredThreads { get; set; }     // .reqntid x,y,z
@@ -116,7 +120,9 @@ internal sealed class PtxModule
     public string Source { get; set; } = "";
     string[]? lines;   // of the source, for messages; Lines[0] is line 1
     public string[] Lines { get => lines ??= Source.Split('\n'); set => lines = value; }
-    public PtxFunction? Find(string name) => Functions.Find(f => f.Name == name && f.HasBody) ?? Functions.Find(f => f.Name == name);
+    public PtxFunction? Find(string name) =>
+        Functions.Find(f => f.Name == name && f.HasBody)
+        ?? Functions.Find(f => f.Name == name);
 }
 
 /// <summary>A module that cannot be loaded: what is wrong, and where.</summary>

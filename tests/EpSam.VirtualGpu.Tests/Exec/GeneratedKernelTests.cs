@@ -16,7 +16,8 @@ internal sealed unsafe class GeneratedKernelTests
     public void Emitted_ThreeHundredKernels_EqualInterpreted() => Compare(0, 300, CheckFlags.None);
 
     [Test]
-    public void Emitted_WithChecks_EqualInterpreted() => Compare(300, 200, CheckFlags.Bounds | CheckFlags.Alignment | CheckFlags.Races);
+    public void Emitted_WithChecks_EqualInterpreted() =>
+        Compare(300, 200, CheckFlags.Bounds | CheckFlags.Alignment | CheckFlags.Races);
 
     [Test, Category("Slow")]
     public void Emitted_TenThousandKernels_EqualInterpreted() => Compare(500, 10_000, CheckFlags.None);
@@ -34,7 +35,8 @@ internal sealed unsafe class GeneratedKernelTests
             {
                 int at = emitted.AsSpan().CommonPrefixLength(interpreted);
                 throw new AssertionException(
-                    $"seed {seed}: thread {at / KernelGenerator.OutputBytes} differs at byte {at % KernelGenerator.OutputBytes}\n{ptx}\n{program.Kernel.Dump()}");
+                    $"seed {seed}: thread {at / KernelGenerator.OutputBytes} differs at " +
+                    $"byte {at % KernelGenerator.OutputBytes}\n{ptx}\n{program.Kernel.Dump()}");
             }
             return bench;
         }, bench => bench.Dispose());
@@ -50,7 +52,9 @@ internal sealed unsafe class GeneratedKernelTests
         {
             input = heap.Allocate(KernelGenerator.InputBytes, "input");
             output = heap.Allocate(OutputSize, "output");
-            Span<uint> values = MemoryMarshal.Cast<byte, uint>(new Span<byte>(AddressSpace.ToHost(input), KernelGenerator.InputBytes));
+            Span<uint> values =
+                MemoryMarshal.Cast<byte, uint>(
+                    new Span<byte>(AddressSpace.ToHost(input), KernelGenerator.InputBytes));
             Random random = new(1);
             float[] special = [0f, -0f, 1f, -1.5f, float.NaN, float.PositiveInfinity, 1e-40f, 3.4e38f, 2.5f, -7f];
             for (int i = 0; i < values.Length; i++)

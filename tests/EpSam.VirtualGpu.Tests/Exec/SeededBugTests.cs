@@ -23,7 +23,8 @@ internal sealed unsafe class SeededBugTests(bool interpret)
 
     CUfunction Kernel(string body, string declarations = "") => gpu.Find(gpu.Load(Head + declarations +
         ".visible .entry buggy(.param .u64 data)\n{\n.reg .b64 %p, %a;\n.reg .b32 %r<8>;\n.reg .pred %q;\n" +
-        "ld.param.u64 %p, [data];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a, %r0, 4;\nadd.u64 %a, %a, %p;\nmov.u32 %r1, %ctaid.x;\n" +
+        "ld.param.u64 %p, [data];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a, %r0, 4;\nadd.u64 %a, %a, %p;\n" +
+        "mov.u32 %r1, %ctaid.x;\n" +
         body + "\nret;\n}\n"), "buggy");
 
     // Lines 1-3 head, 4 entry, 5 {, 6-8 registers, 9-13 addresses: the body starts at line 14.
@@ -35,7 +36,8 @@ internal sealed unsafe class SeededBugTests(bool interpret)
         CUdeviceptr data = gpu.Upload(new uint[40]);
         CUfunction kernel = Kernel("st.global.u32 [%a], %r0;");
         gpu.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, gpu.Launch(kernel, (2, 1, 1), (64, 1, 1), 0, data.Value),
-            "OutOfBounds", "kernel buggy", FirstLine, "st.global.u32", "block (0,0,0)", "thread (40,0,0)", $"0x{data.Value + 160:x}", "160 bytes");
+            "OutOfBounds", "kernel buggy", FirstLine, "st.global.u32", "block (0,0,0)", "thread (40,0,0)",
+            $"0x{data.Value + 160:x}", "160 bytes");
     }
 
     [Test]
@@ -63,7 +65,8 @@ internal sealed unsafe class SeededBugTests(bool interpret)
         CUdeviceptr data = gpu.Allocate(256);
         CUfunction kernel = Kernel("ld.global.u32 %r2, [%a];\nst.global.u32 [%a], %r2;");
         gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, gpu.Launch(kernel, (1, 1, 1), (32, 1, 1), 0, data.Value),
-            "Uninitialised", "kernel buggy", FirstLine, "block (0,0,0)", "thread (0,0,0)", $"0x{data.Value:x}", "256 bytes");
+            "Uninitialised", "kernel buggy", FirstLine, "block (0,0,0)", "thread (0,0,0)",
+            $"0x{data.Value:x}", "256 bytes");
     }
 
     [Test]
@@ -71,10 +74,12 @@ internal sealed unsafe class SeededBugTests(bool interpret)
     {
         // Both warps write the same words, with no barrier between.
         CUfunction kernel = Kernel(
-            "mov.u32 %r2, tile;\nand.b32 %r3, %r0, 31;\nshl.b32 %r3, %r3, 2;\nadd.u32 %r4, %r2, %r3;\nst.shared.u32 [%r4], %r0;",
+            "mov.u32 %r2, tile;\nand.b32 %r3, %r0, 31;\nshl.b32 %r3, %r3, 2;\nadd.u32 %r4, %r2, %r3;\n" +
+            "st.shared.u32 [%r4], %r0;",
             ".shared .align 4 .b8 tile[128];\n");
         gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, gpu.Launch(kernel, (1, 1, 1), (64, 1, 1), 0, 0),
-            "Race", "kernel buggy", "PTX line 19", "st.shared.u32", "block (0,0,0)", "thread (32,0,0)", "thread (0,0,0)", "shared offset 0");
+            "Race", "kernel buggy", "PTX line 19", "st.shared.u32", "block (0,0,0)", "thread (32,0,0)",
+            "thread (0,0,0)", "shared offset 0");
     }
 
     [Test]
@@ -93,18 +98,22 @@ internal sealed unsafe class SeededBugTests(bool interpret)
     public void MissingBarrier_WhenSomeWarpsLeave_IsReported()
     {
         CUdeviceptr data = gpu.Upload(new uint[64]);
-        CUfunction kernel = Kernel("setp.ge.u32 %q, %r0, 32;\n@%q bra DONE;\nbar.sync 0;\nst.global.u32 [%a], %r0;\nDONE:");
+        CUfunction kernel = Kernel("setp.ge.u32 %q, %r0, 32;\n@%q bra DONE;\nbar.sync 0;\n" +
+            "st.global.u32 [%a], %r0;\nDONE:");
         gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, gpu.Launch(kernel, (1, 1, 1), (64, 1, 1), 0, data.Value),
-            "MissingBarrier", "kernel buggy", "PTX line 16", "bar.sync", "block (0,0,0)", "thread (0,0,0)", "1 of the block's 2 warps");
+            "MissingBarrier", "kernel buggy", "PTX line 16", "bar.sync", "block (0,0,0)", "thread (0,0,0)",
+            "1 of the block's 2 warps");
     }
 
     [Test]
     public void DivergentBarrier_NamesTheLanes()
     {
         CUdeviceptr data = gpu.Upload(new uint[64]);
-        CUfunction kernel = Kernel("setp.lt.u32 %q, %r0, 7;\n@!%q bra DONE;\nbar.sync 0;\nDONE:\nst.global.u32 [%a], %r0;");
+        CUfunction kernel = Kernel("setp.lt.u32 %q, %r0, 7;\n@!%q bra DONE;\nbar.sync 0;\nDONE:\n" +
+            "st.global.u32 [%a], %r0;");
         gpu.Fails(CUDA_ERROR_LAUNCH_FAILED, gpu.Launch(kernel, (1, 1, 1), (32, 1, 1), 0, data.Value),
-            "DivergentBarrier", "kernel buggy", "PTX line 16", "bar.sync", "block (0,0,0)", "thread (0,0,0)", "0x0000007f");
+            "DivergentBarrier", "kernel buggy", "PTX line 16", "bar.sync", "block (0,0,0)", "thread (0,0,0)",
+            "0x0000007f");
     }
 
     [Test]
@@ -120,8 +129,9 @@ internal sealed unsafe class SeededBugTests(bool interpret)
     {
         CUdeviceptr data = gpu.Upload(new uint[64]);
         CUfunction kernel = Kernel(
-            "mov.u32 %r2, tile;\nshl.b32 %r3, %r0, 2;\nadd.u32 %r4, %r2, %r3;\nst.shared.u32 [%r4], %r0;\nbar.sync 0;\n" +
-            "xor.b32 %r3, %r3, 128;\nadd.u32 %r4, %r2, %r3;\nld.shared.u32 %r5, [%r4];\nst.global.u32 [%a], %r5;",
+            "mov.u32 %r2, tile;\nshl.b32 %r3, %r0, 2;\nadd.u32 %r4, %r2, %r3;\nst.shared.u32 [%r4], %r0;\n" +
+            "bar.sync 0;\nxor.b32 %r3, %r3, 128;\nadd.u32 %r4, %r2, %r3;\nld.shared.u32 %r5, [%r4];\n" +
+            "st.global.u32 [%a], %r5;",
             ".shared .align 4 .b8 tile[256];\n");
         gpu.Cu.Check(gpu.Launch(kernel, (1, 1, 1), (64, 1, 1), 0, data.Value));
         Assert.That(gpu.Download<uint>(data, 64), Is.EqualTo(Enumerable.Range(0, 64).Select(i => (uint)(i ^ 32))));
