@@ -31,7 +31,8 @@ internal sealed partial class BuildFuzzTests
                 PtxModule module = Parser.Parse(text);
                 foreach (PtxFunction entry in module.Functions.Where(f => f is { IsEntry: true, HasBody: true }))
                 {
-                    Program.Build(module, entry, new Dictionary<string, ulong>()).Get(interpret: false, i % 2 == 0, counting: false);
+                    Program.Build(module, entry, new Dictionary<string, ulong>())
+                        .Get(interpret: false, i % 2 == 0, counting: false);
                     built++;
                 }
             }
