@@ -72,9 +72,14 @@ internal sealed unsafe class VipsScope(string name) : IDisposable
     }
 
     /// <summary>The error libvips has left behind, under the name of this work's image.</summary>
-    public ImagingException Failed(ImagingError kind) => new(kind, kind == ImagingError.Damaged
-        ? $"{name}: truncated or damaged: {TakeError()}"
-        : $"{name}: {TakeError()}");
+    public ImagingException Failed(ImagingError kind)
+    {
+        string text = TakeError();
+        // Of a whole file that a loader cannot decode (old compressions, subsampled planes) libvips says just this.
+        if (kind == ImagingError.Damaged && (text.Contains("not supported") || text.Contains("not implemented")))
+            kind = ImagingError.Unsupported;
+        return new(kind, kind == ImagingError.Damaged ? $"{name}: truncated or damaged: {text}" : $"{name}: {text}");
+    }
 
     public void Dispose()
     {

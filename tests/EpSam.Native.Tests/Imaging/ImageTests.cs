@@ -14,14 +14,7 @@ public sealed class ImageTests
     [OneTimeSetUp]
     public void LibraryIsThere()
     {
-        try
-        {
-            Vips.Require();
-        }
-        catch (ImagingException e) when (e.Kind == ImagingError.LibraryMissing)
-        {
-            Assert.Ignore(e.Message);
-        }
+        VipsLibrary.RequireOrSkip();
         folder = Directory.CreateTempSubdirectory("epsam-images-").FullName;
     }
 
@@ -161,6 +154,10 @@ public sealed class ImageTests
         byte[] file = ImageFiles.Tiff(2, 2, bits, bands, bands == 3 ? 2 : 1, new byte[4 * bands * bits / 8]);
         Assert.That(Refused(file, ImagingError.Unsupported).Message, Does.Contain(part));
     }
+
+    [Test]
+    public void Tiff_UnknownCompression_IsUnsupported() =>
+        Refused(ImageFiles.Tiff(2, 1, 8, 1, 1, [0, 200], compression: 52_479), ImagingError.Unsupported);
 
     [Test]
     public void Jpeg_Written_ReadsBackNearly()
@@ -428,11 +425,13 @@ static class ImageFiles
 
     /// <summary>A little-endian TIFF of one uncompressed strip.</summary>
     public static byte[] Tiff(
-        int width, int height, int bits, int bands, int photometric, byte[] samples, int orientation = 1)
+        int width, int height, int bits, int bands, int photometric, byte[] samples,
+        int orientation = 1, int compression = 1)
     {
         List<(int Tag, int Type, int Count, int Value)> tags =
         [
-            (256, 4, 1, width), (257, 4, 1, height), (258, 3, bands, bits), (259, 3, 1, 1), (262, 3, 1, photometric),
+            (256, 4, 1, width), (257, 4, 1, height), (258, 3, bands, bits), (259, 3, 1, compression),
+            (262, 3, 1, photometric),
             (273, 4, 1, 0), (274, 3, 1, orientation), (277, 3, 1, bands), (278, 4, 1, height),
             (279, 4, 1, samples.Length), (284, 3, 1, 1),
         ];

@@ -71,7 +71,7 @@ public sealed class AutomaticMasksTests
         }
     }
 
-    static Raster Groceries() => ImageReader.ReadRgb(Golden.Find("images/groceries_h240_w160.png"));
+    static Raster Groceries() => Golden.Picture("groceries_h240_w160.png");
 
     static AutomaticMaskOptions Options(JsonElement arguments)
     {

@@ -4,6 +4,8 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using EpSam.Imaging;
+using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Masks;
 
@@ -28,6 +30,13 @@ internal sealed class Golden
         string path = Path.Combine(shared, "goldens", relative);
         if (!File.Exists(path)) Assert.Ignore($"the goldens are not there: {path}");
         return path;
+    }
+
+    /// <summary>One of the pictures; ends the test as skipped where they or libvips are absent.</summary>
+    public static Raster Picture(string name)
+    {
+        VipsLibrary.RequireOrSkip();
+        return ImageReader.ReadRgb(Find("images/" + name));
     }
 
     public static Golden Open(string relative) => new(Find(relative));

@@ -42,7 +42,7 @@ public sealed class ResampleTests
     public void PillowBilinear_Photograph_AsPillow()
     {
         Golden golden = Golden.Open(Pil);
-        Raster truck = ImageReader.ReadRgb(Golden.Find("images/truck_h427_w640.png"));
+        Raster truck = Golden.Picture("truck_h427_w640.png");
         Resized(golden, "pil_resize_bilinear/427x640_longest256", truck.Pixels, 427, 640, 3);
     }
 
