@@ -1,5 +1,6 @@
-// epsam convert: any checkpoint that is read, written as safetensors with the same names and shapes. Nested dictionaries
-// become names with dots, plain values become metadata. Where the input has checksums they are verified first.
+// epsam convert: any checkpoint that is read, written as safetensors with the same names and shapes. Nested
+// dictionaries become names with dots, plain values become metadata. Where the input has checksums they are verified
+// first.
 using System.CommandLine;
 using EpSam.Native.Checkpoints;
 
@@ -7,14 +8,17 @@ namespace EpSam.Cli.Commands;
 
 internal static class ConvertCommand
 {
-    static readonly Argument<string> In = new("IN") { Description = "a safetensors file, or a file of torch.save (.pth, .pt, .th, .pth.tar)" };
+    static readonly Argument<string> In =
+        new("IN") { Description = "a safetensors file, or a file of torch.save (.pth, .pt, .th, .pth.tar)" };
     static readonly Argument<string> Out = new("OUT") { Description = "the safetensors file to write" };
     static readonly Option<bool> Quiet = new("--quiet") { Description = "print nothing" };
 
     public static Command Create()
     {
-        Command command = new("convert", "Convert a checkpoint to safetensors; nothing in it is executed.") { In, Out, Quiet };
-        command.SetAction(parsed => Run(parsed.GetRequiredValue(In), parsed.GetRequiredValue(Out), parsed.GetValue(Quiet),
+        Command command =
+            new("convert", "Convert a checkpoint to safetensors; nothing in it is executed.") { In, Out, Quiet };
+        command.SetAction(parsed =>
+            Run(parsed.GetRequiredValue(In), parsed.GetRequiredValue(Out), parsed.GetValue(Quiet),
             parsed.InvocationConfiguration.Output));
         return command;
     }
@@ -22,7 +26,8 @@ internal static class ConvertCommand
     static int Run(string from, string to, bool isQuiet, TextWriter writer)
     {
         if (Path.GetExtension(to) is ".pth" or ".pt" or ".th" or ".tar" or ".pkl" or ".bin")
-            throw UserError.Usage($"OUT {to}: only safetensors files are written; call it {Path.ChangeExtension(to, ".safetensors")}");
+            throw UserError.Usage(
+                $"OUT {to}: only safetensors files are written; call it {Path.ChangeExtension(to, ".safetensors")}");
         OutputFiles.RequireWritable(to);
         InputFile.Open(from, "checkpoint").Dispose();
         try
@@ -35,7 +40,8 @@ internal static class ConvertCommand
         }
         catch (CheckpointException e)
         {
-            throw new UserError(e.Message.Contains(from, StringComparison.Ordinal) ? e.Message : $"{from}: {e.Message}");
+            throw new UserError(e.Message.Contains(from, StringComparison.Ordinal) ? e.Message
+                : $"{from}: {e.Message}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -48,6 +54,7 @@ internal static class ConvertCommand
         string types = string.Join(", ", tensors.GroupBy(t => t.Type).OrderByDescending(g => g.Count())
             .Select(g => $"{g.Count()} {g.Key.Name()}"));
         string values = tensors.Metadata.Count > 0 ? $", {tensors.Metadata.Count} other values as metadata" : "";
-        return $"{to}: {tensors.Count} tensors ({types}), {tensors.Sum(t => t.Count)} elements, {tensors.Sum(t => t.Bytes)} bytes{values}";
+        return $"{to}: {tensors.Count} tensors ({types}), {tensors.Sum(t => t.Count)} elements, "
+            + $"{tensors.Sum(t => t.Bytes)} bytes{values}";
     }
 }

@@ -1,7 +1,7 @@
 // Where the bytes of a checkpoint come from: a mapped file or an array. A mapped file is never read as a whole, so a
-// checkpoint costs the memory of its names only. Spans of a mapped file are valid until it is disposed: they stay inside
-// this folder, users get copies. A file that another process shortens while it is mapped kills the process, as everywhere;
-// writers that replace files by renaming (ours does) never do that.
+// checkpoint costs the memory of its names only. Spans of a mapped file are valid until it is disposed: they stay
+// inside this folder, users get copies. A file that another process shortens while it is mapped kills the process, as
+// everywhere; writers that replace files by renaming (ours does) never do that.
 using System.IO.MemoryMappedFiles;
 
 namespace EpSam.Native.Checkpoints;
@@ -10,7 +10,8 @@ internal abstract class ByteSource : IDisposable
 {
     public abstract long Length { get; }
 
-    /// <summary>Bytes [offset, offset + length); both were checked by who made the offsets, and are checked again here.</summary>
+    /// <summary>Bytes [offset, offset + length); both were checked by who made the offsets, and are checked again
+    /// here.</summary>
     public abstract ReadOnlySpan<byte> Slice(long offset, int length);
 
     public virtual void Dispose() { }
@@ -44,7 +45,8 @@ internal sealed unsafe class MappedSource : ByteSource
     {
         FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         Length = stream.Length;
-        _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, false);
+        _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None,
+            false);
         _view = _file.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _bytes);
         _bytes += _view.PointerOffset;

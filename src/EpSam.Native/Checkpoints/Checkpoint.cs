@@ -1,6 +1,5 @@
 // Opens a checkpoint of any format that is read here. The format is told from the bytes, never from the file's name.
 // A failure is a CheckpointException with a kind; no byte of a file is ever executed.
-using System.Buffers.Binary;
 using System.Text;
 
 namespace EpSam.Native.Checkpoints;
@@ -22,7 +21,8 @@ public enum CheckpointFormat
 public static class Checkpoint
 {
     /// <summary>Opens a safetensors or PyTorch file. The file stays mapped until the result is disposed.</summary>
-    /// <exception cref="CheckpointException">The file is no valid checkpoint; the message starts with its path.</exception>
+    /// <exception cref="CheckpointException">The file is no valid checkpoint; the message starts with its
+    /// path.</exception>
     /// <exception cref="IOException">The file cannot be opened.</exception>
     public static StateDict Open(string path)
     {
@@ -64,7 +64,8 @@ public static class Checkpoint
     {
         if (source.Length == 0) throw new CheckpointException(CheckpointError.Empty, "there are no bytes");
         ReadOnlySpan<byte> head = source.Slice(0, (int)Math.Min(source.Length, 512));
-        if (head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8)) return CheckpointFormat.TorchZip;
+        if (head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8))
+            return CheckpointFormat.TorchZip;
         // 0x80 starts a pickle. It can also be the first byte of a header's length, then '{' comes after eight bytes.
         if (head.Length > 8 && head[8] == '{') return CheckpointFormat.Safetensors;
         if (head[0] == 0x80) return CheckpointFormat.TorchLegacy;
@@ -73,8 +74,7 @@ public static class Checkpoint
             throw new CheckpointException(CheckpointError.UnknownFormat,
                 "a tar archive, the format of PyTorch before 0.2; load it with PyTorch and save it again");
         }
-        // A short file or a small length: a damaged safetensors file is likelier than anything else.
-        if (head.Length < 9 || BinaryPrimitives.ReadUInt64LittleEndian(head) <= Safetensors.MaxHeader) return CheckpointFormat.Safetensors;
+        if (head.Length < 9) return CheckpointFormat.Safetensors;   // too short for anything; that reader says so
         throw new CheckpointException(CheckpointError.UnknownFormat,
             $"neither safetensors nor a PyTorch checkpoint; it starts with {Convert.ToHexString(head[..8])} "
             + $"('{CheckpointException.Show(Encoding.Latin1.GetString(head[..8]))}')");

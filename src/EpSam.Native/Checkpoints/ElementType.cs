@@ -94,33 +94,43 @@ public static class ElementTypes
                 for (int i = 0; i < floats.Length; i++) floats[i] = (sbyte)bytes[i];
                 break;
             case ElementType.I16:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadInt16LittleEndian(bytes[(2 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadInt16LittleEndian(bytes[(2 * i)..]);
                 break;
             case ElementType.U16:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]);
                 break;
             case ElementType.F16:
-                for (int i = 0; i < floats.Length; i++) floats[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = (float)BinaryPrimitives.ReadHalfLittleEndian(bytes[(2 * i)..]);
                 break;
             case ElementType.BF16:
                 for (int i = 0; i < floats.Length; i++)
-                    floats[i] = BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]) << 16);
+                {
+                    int upper = BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]);
+                    floats[i] = BitConverter.Int32BitsToSingle(upper << 16);
+                }
                 break;
             case ElementType.I32:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadInt32LittleEndian(bytes[(4 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadInt32LittleEndian(bytes[(4 * i)..]);
                 break;
             case ElementType.U32:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadUInt32LittleEndian(bytes[(4 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadUInt32LittleEndian(bytes[(4 * i)..]);
                 break;
             case ElementType.F64:
                 for (int i = 0; i < floats.Length; i++)
                     floats[i] = (float)BinaryPrimitives.ReadDoubleLittleEndian(bytes[(8 * i)..]);
                 break;
             case ElementType.I64:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadInt64LittleEndian(bytes[(8 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadInt64LittleEndian(bytes[(8 * i)..]);
                 break;
             case ElementType.U64:
-                for (int i = 0; i < floats.Length; i++) floats[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(8 * i)..]);
+                for (int i = 0; i < floats.Length; i++)
+                    floats[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(8 * i)..]);
                 break;
             default:
                 throw new CheckpointException(CheckpointError.NotConvertible, $"{type.Name()} cannot be read as float");

@@ -1,5 +1,5 @@
-// From an unpickled object to names: {"model": {"a": t}, "list": [t, t]} becomes model.a, list.0, list.1. Plain values are
-// metadata; a list, tuple or set of plain values only is one value ("betas": [0.9, 0.999]).
+// From an unpickled object to names: {"model": {"a": t}, "list": [t, t]} becomes model.a, list.0, list.1. Plain values
+// are metadata; a list, tuple or set of plain values only is one value ("betas": [0.9, 0.999]).
 // One list can be in itself or a million times in another; depth and visits are bounded.
 using System.Globalization;
 using System.Numerics;
@@ -9,7 +9,8 @@ namespace EpSam.Native.Checkpoints;
 internal sealed class Flattening
 {
     const int MaxDepth = 64;
-    const int TotalFactor = 8;   // tensors that share a storage are counted each; a weight tied twice is usual, more is not
+    // tensors that share a storage are counted each; a weight tied twice is usual, more is not
+    const int TotalFactor = 8;
 
     readonly MemoryBudget _budget;
     readonly OrderedDictionary<string, TensorEntry> _tensors = new(StringComparer.Ordinal);
@@ -20,12 +21,14 @@ internal sealed class Flattening
     Flattening(MemoryBudget budget) => _budget = budget;
 
     /// <summary>All storages have their place by now.</summary>
-    public static StateDict Run(object? root, MemoryBudget budget, ByteSource owner, CheckpointFormat format, Action? verify)
+    public static StateDict Run(object? root, MemoryBudget budget, ByteSource owner, CheckpointFormat format,
+        Action? verify)
     {
         Flattening flattening = new(budget);
         if (root is PickleTensor) flattening._path.Add("tensor");   // torch.save(tensor) has no name for it
         else if (root is not (PickleDict or PickleList or object?[]))
-            throw new CheckpointException(CheckpointError.PickleValue, $"the file holds {PickleDict.Name(root)}, not tensors");
+            throw new CheckpointException(CheckpointError.PickleValue,
+                $"the file holds {PickleDict.Name(root)}, not tensors");
         flattening.Visit(root);
         return new StateDict(flattening._tensors, flattening._values, owner, verify) { Format = format };
     }
@@ -33,7 +36,8 @@ internal sealed class Flattening
     void Visit(object? value)
     {
         _budget.Charge(16);
-        if (_path.Count > MaxDepth) throw new CheckpointException(CheckpointError.PickleLimit, $"containers nested deeper than {MaxDepth}");
+        if (_path.Count > MaxDepth)
+            throw new CheckpointException(CheckpointError.PickleLimit, $"containers nested deeper than {MaxDepth}");
         switch (value)
         {
             case PickleTensor tensor:
@@ -59,13 +63,15 @@ internal sealed class Flattening
 
     void VisitItems(IReadOnlyList<object?> items)
     {
-        _budget.Charge(8L * items.Count);
-        if (_path.Count > 0 && items.All(i => i is not (PickleTensor or PickleDict or PickleList or PickleSet or object?[])))
+        _budget.Charge(64 + 8L * items.Count);
+        if (_path.Count > 0
+            && items.All(i => i is not (PickleTensor or PickleDict or PickleList or PickleSet or object?[])))
         {
-            _budget.Charge(8L * items.Count + 24);
+            _budget.Charge(16L * items.Count + 64);
             Add(_values, items.Select(Plain).ToArray());
             return;
         }
+        _budget.Charge(40L * items.Count);
         for (int i = 0; i < items.Count; i++) VisitAt(i.ToString(CultureInfo.InvariantCulture), items[i]);
     }
 
@@ -78,30 +84,34 @@ internal sealed class Flattening
 
     void AddTensor(PickleTensor tensor)
     {
-        if (tensor.Storage is not Storage storage) throw new CheckpointException(CheckpointError.PickleValue, "a numpy array without content");
+        if (tensor.Storage is not Storage storage)
+            throw new CheckpointException(CheckpointError.PickleValue, "a numpy array without content");
         long first = tensor.Offset * tensor.Type.Size();
         for (; storage.Whole is Storage whole; storage = whole) first += storage.First * storage.Type.Size();
         _total += (UInt128)tensor.Sizes.Aggregate(1L, (a, b) => a * b) * (ulong)tensor.Type.Size();
         if (_total > (UInt128)_budget.Limit * TotalFactor)
         {
             throw new CheckpointException(CheckpointError.MemoryLimit,
-                $"the tensors together have more than {TotalFactor} times {_budget.Limit} bytes: storages are shared too often");
+                $"the tensors together have more than {TotalFactor} times {_budget.Limit} bytes: "
+                + "storages are shared too often");
         }
         _budget.Charge(192);
-        Add(_tensors, new TensorEntry(Name(), tensor.Type, tensor.Sizes, tensor.Strides, storage.Source!, storage.Offset + first));
+        first += storage.Offset;
+        Add(_tensors, new TensorEntry(Name(), tensor.Type, tensor.Sizes, tensor.Strides, storage.Source!, first));
     }
 
     void Add<T>(OrderedDictionary<string, T> to, T item)
     {
         string name = Name();
-        _budget.Charge(96 + 2 * name.Length);
+        _budget.Charge(96);   // the place in a dictionary that doubles
         if (!to.TryAdd(name, item))
-            throw new CheckpointException(CheckpointError.DuplicateName, $"{CheckpointException.Show(name)} is the name of two values once nesting becomes dots");
+            throw new CheckpointException(CheckpointError.DuplicateName,
+                $"{CheckpointException.Show(name)} is the name of two values once nesting becomes dots");
     }
 
     string Name()
     {
-        _budget.Charge(2L * _path.Sum(p => p.Length + 1));
+        _budget.Charge(96 + 2L * _path.Sum(p => p.Length + 1));
         return string.Join('.', _path);
     }
 
@@ -131,7 +141,8 @@ internal sealed class Flattening
             case PickleGlobal { Kind: GlobalKind.TorchType } type:
                 return type.Name;
             default:
-                throw new CheckpointException(CheckpointError.PickleValue, $"{CheckpointException.Show(Name())} is {PickleDict.Name(value)}, neither tensor nor plain value");
+                throw new CheckpointException(CheckpointError.PickleValue,
+                    $"{CheckpointException.Show(Name())} is {PickleDict.Name(value)}, neither tensor nor plain value");
         }
     }
 }

@@ -32,7 +32,8 @@ public sealed class KeyComparison
     /// <param name="wanted">Names and sizes.</param>
     /// <param name="found">The checkpoint.</param>
     /// <param name="isOptional">Names that may be missing, and names that may be there unasked.</param>
-    public static KeyComparison Of(IEnumerable<KeyValuePair<string, long[]>> wanted, StateDict found, Func<string, bool>? isOptional = null)
+    public static KeyComparison Of(
+        IEnumerable<KeyValuePair<string, long[]>> wanted, StateDict found, Func<string, bool>? isOptional = null)
     {
         KeyComparison result = new();
         HashSet<string> names = new(StringComparer.Ordinal);
@@ -57,7 +58,8 @@ public sealed class KeyComparison
     public void Require(string what, string? advice = null)
     {
         if (IsMatch) return;
-        throw new CheckpointException(CheckpointError.KeysDiffer, $"{what}: {this}{(advice is null ? "" : "; " + advice)}");
+        throw new CheckpointException(CheckpointError.KeysDiffer,
+            $"{what}: {this}{(advice is null ? "" : "; " + advice)}");
     }
 
     /// <summary>"2 missing: a, b; 12 unexpected: c, d, … (10 more)".</summary>

@@ -1,5 +1,5 @@
-// The names a pickle may use. Each stands for one fixed thing that Rebuild.cs does; a name that is not here is refused when
-// it is read, before anything could be called. The list is closed: no name is looked up anywhere.
+// The names a pickle may use. Each stands for one fixed thing that Rebuild.cs does; a name that is not here is refused
+// when it is read, before anything could be called. The list is closed: no name is looked up anywhere.
 namespace EpSam.Native.Checkpoints;
 
 internal enum GlobalKind
@@ -14,7 +14,8 @@ internal sealed record PickleGlobal(string Name, GlobalKind Kind, ElementType Ty
 {
     static readonly Dictionary<string, PickleGlobal> Allowed = Make();
 
-    public static PickleGlobal Find(string module, string name) => Allowed.TryGetValue($"{module}.{name}", out PickleGlobal? global)
+    public static PickleGlobal Find(string module, string name) =>
+        Allowed.TryGetValue($"{module}.{name}", out PickleGlobal? global)
         ? global
         : throw Refused($"{module}.{name}");
 
@@ -57,19 +58,23 @@ internal sealed record PickleGlobal(string Name, GlobalKind Kind, ElementType Ty
     {
         (string Storage, string Type, ElementType Element)[] types =
         [
-            ("Float", "float32", ElementType.F32), ("Double", "float64", ElementType.F64), ("Half", "float16", ElementType.F16),
-            ("BFloat16", "bfloat16", ElementType.BF16), ("Long", "int64", ElementType.I64), ("Int", "int32", ElementType.I32),
+            ("Float", "float32", ElementType.F32), ("Double", "float64", ElementType.F64),
+            ("Half", "float16", ElementType.F16),
+            ("BFloat16", "bfloat16", ElementType.BF16), ("Long", "int64", ElementType.I64),
+            ("Int", "int32", ElementType.I32),
             ("Short", "int16", ElementType.I16), ("Char", "int8", ElementType.I8), ("Byte", "uint8", ElementType.U8),
             ("Bool", "bool", ElementType.Bool), ("ComplexFloat", "complex64", ElementType.C64),
             ("", "uint16", ElementType.U16), ("", "uint32", ElementType.U32), ("", "uint64", ElementType.U64),
-            ("", "float8_e5m2", ElementType.F8E5M2), ("", "float8_e4m3fn", ElementType.F8E4M3), ("", "float8_e8m0fnu", ElementType.F8E8M0),
+            ("", "float8_e5m2", ElementType.F8E5M2), ("", "float8_e4m3fn", ElementType.F8E4M3),
+            ("", "float8_e8m0fnu", ElementType.F8E8M0),
         ];
         foreach ((string storage, string type, ElementType element) in types)
         {
             all.Add($"torch.{type}", new PickleGlobal($"torch.{type}", GlobalKind.TorchType, element));
             if (storage.Length == 0) continue;
             foreach (string module in (string[])["torch", "torch.cuda"])
-                all.Add($"{module}.{storage}Storage", new PickleGlobal($"{module}.{storage}Storage", GlobalKind.StorageType, element));
+                all.Add($"{module}.{storage}Storage",
+                    new PickleGlobal($"{module}.{storage}Storage", GlobalKind.StorageType, element));
         }
         foreach (string name in (string[])["torch.UntypedStorage", "torch.storage.UntypedStorage"])
             all.Add(name, new PickleGlobal(name, GlobalKind.StorageType, ElementType.U8));

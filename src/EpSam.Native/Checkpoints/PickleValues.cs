@@ -76,11 +76,13 @@ internal sealed class PickleDict
     // 1, 1.0 and True are one key in Python; no checkpoint depends on it.
     static object Key(object? key) => key switch
     {
-        PickleText { Length: > LongestKey } => throw new CheckpointException(CheckpointError.PickleLimit, $"a key of more than {LongestKey} bytes"),
+        PickleText { Length: > LongestKey } =>
+            throw new CheckpointException(CheckpointError.PickleLimit, $"a key of more than {LongestKey} bytes"),
         PickleText { Kind: not TextKind.Bytes } text => text.Value,
         null => "None",
         string or bool or long or double => key,
-        _ => throw new CheckpointException(CheckpointError.PickleValue, $"a dictionary's key is {Name(key)}, not a plain value"),
+        _ => throw new CheckpointException(CheckpointError.PickleValue,
+            $"a dictionary's key is {Name(key)}, not a plain value"),
     };
 
     /// <summary>What to call a value in a message.</summary>
@@ -121,12 +123,14 @@ internal sealed class Storage(string key, ElementType type, long count, long byt
     public ByteSource? Source;
     public long Offset;
 
-    /// <summary>A part of another storage, as files of very old versions have it; First is its first element there.</summary>
+    /// <summary>A part of another storage, as files of very old versions have it; First is its first element
+    /// there.</summary>
     public Storage? Whole;
     public long First;
 }
 
-/// <summary>A tensor's sizes and strides over a storage, checked when made. A numpy array has no storage until BUILD.</summary>
+/// <summary>A tensor's sizes and strides over a storage, checked when made. A numpy array has no storage until
+/// BUILD.</summary>
 internal sealed class PickleTensor
 {
     public Storage? Storage;
@@ -136,14 +140,16 @@ internal sealed class PickleTensor
     public long[] Strides = [];
     public bool IsNumpy;
 
-    /// <summary>Throws unless every element lies in the storage and the whole is not blown up by strides of zero.</summary>
+    /// <summary>Throws unless every element lies in the storage and the whole is not blown up by strides of
+    /// zero.</summary>
     public void Check(MemoryBudget budget)
     {
         UInt128 bytes = (UInt128)Type.Size(), last = (UInt128)Offset;
         foreach (long size in Sizes)
         {
             bytes *= (ulong)size;
-            if (bytes > long.MaxValue) throw new CheckpointException(CheckpointError.Overflow, $"{this} has more bytes than fit 63 bits");
+            if (bytes > long.MaxValue)
+                throw new CheckpointException(CheckpointError.Overflow, $"{this} has more bytes than fit 63 bits");
         }
         if (bytes == 0) return;
         // Fits 128 bits: the product of the sizes is below 2^63, so is their sum, and every stride.
@@ -173,7 +179,8 @@ internal abstract class StorageTable(MemoryBudget budget)
 
     protected IEnumerable<Storage> Storages => _storages.Values;
 
-    protected bool TryFind(string key, [NotNullWhen(true)] out Storage? storage) => _storages.TryGetValue(key, out storage);
+    protected bool TryFind(string key, [NotNullWhen(true)] out Storage? storage) =>
+        _storages.TryGetValue(key, out storage);
 
     /// <summary>Finds the storage's bytes, if they can be found now.</summary>
     protected abstract void Place(Storage storage);
@@ -184,10 +191,12 @@ internal abstract class StorageTable(MemoryBudget budget)
         {
             if (known.Type == type && known.Count == count) return known;
             throw new CheckpointException(CheckpointError.InvalidStorage,
-                $"storage {CheckpointException.Show(key)} is {known.Count} {known.Type.Name()} and {count} {type.Name()}");
+                $"storage {CheckpointException.Show(key)} is {known.Count} {known.Type.Name()} "
+                + $"and {count} {type.Name()}");
         }
         if (count < 0 || count > long.MaxValue / type.Size())
-            throw new CheckpointException(CheckpointError.Overflow, $"storage {CheckpointException.Show(key)} has {count} elements");
+            throw new CheckpointException(CheckpointError.Overflow,
+                $"storage {CheckpointException.Show(key)} has {count} elements");
         budget.Charge(176);
         Storage storage = new(key, type, count, count * type.Size());
         Place(storage);

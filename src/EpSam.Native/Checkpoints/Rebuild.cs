@@ -1,5 +1,6 @@
-// What the allowed names do when a pickle calls them: each checks its arguments and makes a plain value, a storage's view
-// or a numpy value. The torch ones follow torch/_utils.py, the numpy ones numpy's multiarray.scalar and _reconstruct.
+// What the allowed names do when a pickle calls them: each checks its arguments and makes a plain value, a storage's
+// view or a numpy value. The torch ones follow torch/_utils.py, the numpy ones numpy's multiarray.scalar and
+// _reconstruct.
 using System.Buffers.Binary;
 using System.Numerics;
 
@@ -10,7 +11,8 @@ internal sealed class Rebuild(MemoryBudget budget)
     public object? Call(PickleGlobal global, object?[] a) => global.Kind switch
     {
         GlobalKind.OrderedDict or GlobalKind.Dict => Dict(global, a),
-        GlobalKind.List or GlobalKind.Tuple or GlobalKind.Set or GlobalKind.FrozenSet or GlobalKind.Size => Sequence(global, a),
+        GlobalKind.List or GlobalKind.Tuple or GlobalKind.Set or GlobalKind.FrozenSet or GlobalKind.Size =>
+            Sequence(global, a),
         GlobalKind.Encode => Encode(a),
         GlobalKind.Device => Device(a),
         GlobalKind.RebuildTensor or GlobalKind.RebuildTensorV2 or GlobalKind.RebuildTensorV3 => Tensor(global, a),
@@ -64,9 +66,11 @@ internal sealed class Rebuild(MemoryBudget budget)
     // _codecs.encode(text, 'latin1'): how protocol 2, which has no bytes, writes bytes.
     PickleText Encode(object?[] a)
     {
-        if (a.Length != 2 || a[0] is not PickleText { Kind: TextKind.Unicode } text || a[1] is not PickleText { Length: < 16 } codec
+        if (a.Length != 2 || a[0] is not PickleText { Kind: TextKind.Unicode } text
+            || a[1] is not PickleText { Length: < 16 } codec
             || codec.Value is not ("latin1" or "latin-1"))
-            throw new CheckpointException(CheckpointError.PickleValue, "_codecs.encode of something else than a text to latin1");
+            throw new CheckpointException(CheckpointError.PickleValue,
+                "_codecs.encode of something else than a text to latin1");
         budget.Charge(160 + text.Length);
         byte[] bytes = new byte[text.Length];
         int count = 0;
@@ -89,7 +93,8 @@ internal sealed class Rebuild(MemoryBudget budget)
         {
             [PickleText { Length: < 64 } name] => name.Value,
             [PickleText { Length: < 64 } name, long index] => $"{name.Value}:{index}",
-            _ => throw new CheckpointException(CheckpointError.PickleValue, "torch.device of something else than a name and a number"),
+            _ => throw new CheckpointException(CheckpointError.PickleValue,
+                "torch.device of something else than a name and a number"),
         };
     }
 
@@ -121,16 +126,19 @@ internal sealed class Rebuild(MemoryBudget budget)
     long[] Sizes(object? value)
     {
         IReadOnlyList<object?> items = Items(value)
-            ?? throw new CheckpointException(CheckpointError.InvalidTensor, $"sizes or strides are {PickleDict.Name(value)}");
+            ?? throw new CheckpointException(CheckpointError.InvalidTensor,
+                $"sizes or strides are {PickleDict.Name(value)}");
         if (items.Count > TensorEntry.MaxRank)
-            throw new CheckpointException(CheckpointError.InvalidTensor, $"a tensor of {items.Count} axes, at most {TensorEntry.MaxRank} are possible");
+            throw new CheckpointException(CheckpointError.InvalidTensor,
+                $"a tensor of {items.Count} axes, at most {TensorEntry.MaxRank} are possible");
         budget.Charge(24 + 8 * items.Count);
         long[] sizes = new long[items.Count];
         for (int i = 0; i < sizes.Length; i++)
         {
             sizes[i] = items[i] is long size and >= 0
                 ? size
-                : throw new CheckpointException(CheckpointError.InvalidTensor, $"a size or stride is {(items[i] is long n ? n : PickleDict.Name(items[i]))}");
+                : throw new CheckpointException(CheckpointError.InvalidTensor,
+                    $"a size or stride is {(items[i] is long n ? n : PickleDict.Name(items[i]))}");
         }
         return sizes;
     }
@@ -147,20 +155,24 @@ internal sealed class Rebuild(MemoryBudget budget)
             "i8" => ElementType.I64, "i4" => ElementType.I32, "i2" => ElementType.I16, "i1" => ElementType.I8,
             "u8" => ElementType.U64, "u4" => ElementType.U32, "u2" => ElementType.U16, "u1" => ElementType.U8,
             "c8" => ElementType.C64,
-            string other => throw new CheckpointException(CheckpointError.PickleValue, $"numpy dtype {CheckpointException.Show(other)}; numbers and bools are read"),
+            string other => throw new CheckpointException(CheckpointError.PickleValue,
+                $"numpy dtype {CheckpointException.Show(other)}; numbers and bools are read"),
         });
     }
 
     // (version, byte order, subtype, names, fields, size, alignment, flags[, metadata])
     public static void CheckByteOrder(object?[] state)
     {
-        if (state.Length < 2 || state[1] is not PickleText { Length: 1 } order || order.Value is not ("<" or "|" or "="))
+        if (state.Length < 2 || state[1] is not PickleText { Length: 1 } order
+            || order.Value is not ("<" or "|" or "="))
             throw new CheckpointException(CheckpointError.PickleValue, "numpy data that is not little-endian");
     }
 
     object Scalar(PickleGlobal global, object?[] a)
     {
-        if (a is not [NumpyType type, PickleText { Kind: not TextKind.Unicode } bytes] || bytes.Length != type.Type.Size()) throw Bad(global, a);
+        if (a is not [NumpyType type, PickleText { Kind: not TextKind.Unicode } bytes]
+            || bytes.Length != type.Type.Size())
+            throw Bad(global, a);
         budget.Charge(96);
         ReadOnlySpan<byte> raw = bytes.Raw;
         return type.Type switch
@@ -194,8 +206,11 @@ internal sealed class Rebuild(MemoryBudget budget)
     // (version, shape, dtype, is Fortran order, bytes)
     public void FillArray(PickleTensor array, object?[] state)
     {
-        if (array.Storage is not null || state is not [long, object?[] shape, NumpyType type, bool isFortran, PickleText { Kind: not TextKind.Unicode } bytes])
-            throw new CheckpointException(CheckpointError.PickleValue, "a numpy array that is not one block of numbers");
+        if (array.Storage is not null
+            || state is not [long, object?[] shape, NumpyType type, bool isFortran, PickleText bytes]
+            || bytes.Kind == TextKind.Unicode)
+            throw new CheckpointException(CheckpointError.PickleValue,
+                "a numpy array that is not one block of numbers");
         array.Type = type.Type;
         array.Sizes = Sizes(shape);
         array.Strides = new long[array.Sizes.Length];
@@ -208,9 +223,14 @@ internal sealed class Rebuild(MemoryBudget budget)
         }
         budget.Charge(208 + 8 * array.Sizes.Length);
         int size = type.Type.Size();
-        array.Storage = new Storage("numpy", type.Type, bytes.Length / size, bytes.Length) { Source = bytes.Source, Offset = bytes.Offset };
+        array.Storage = new Storage("numpy", type.Type, bytes.Length / size, bytes.Length)
+        {
+            Source = bytes.Source,
+            Offset = bytes.Offset,
+        };
         if (count * (ulong)size != (UInt128)bytes.Length)
-            throw new CheckpointException(CheckpointError.InvalidTensor, $"numpy array {TensorEntry.Show(array.Sizes)} {type.Type.Name()} with {bytes.Length} bytes");
+            throw new CheckpointException(CheckpointError.InvalidTensor,
+                $"numpy array {TensorEntry.Show(array.Sizes)} {type.Type.Name()} with {bytes.Length} bytes");
         array.Check(budget);
     }
 

@@ -1,7 +1,7 @@
 // Reads safetensors: 8 bytes header length, a JSON header, the data. Everything the format's specification demands is
-// checked before the first tensor is given out: the header's limit and first byte, no name twice, known types, products of
-// sizes without overflow, and offsets that cover the data from its first to its last byte without a hole or an overlap.
-// https://github.com/huggingface/safetensors#format
+// checked before the first tensor is given out: the header's limit and first byte, no name twice, known types,
+// products of sizes without overflow, and offsets that cover the data from its first to its last byte without a hole
+// or an overlap. https://github.com/huggingface/safetensors#format
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
@@ -30,6 +30,10 @@ internal static class Safetensors
         {
             throw Invalid(e.Message);
         }
+        catch (InvalidOperationException)   // any look at a text with an escaped half of a surrogate pair
+        {
+            throw Invalid("a text with a lone surrogate");
+        }
         RequireCovered(infos, length);
         OrderedDictionary<string, TensorEntry> entries = new(infos.Count, StringComparer.Ordinal);
         foreach (Info info in infos)
@@ -40,10 +44,12 @@ internal static class Safetensors
     static ReadOnlySpan<byte> Header(ByteSource source)
     {
         if (source.Length < 8)
-            throw new CheckpointException(CheckpointError.HeaderTooSmall, $"{source.Length} bytes; the header's length takes 8");
+            throw new CheckpointException(CheckpointError.HeaderTooSmall,
+                $"{source.Length} bytes; the header's length takes 8");
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(source.Slice(0, 8));
         if (length > MaxHeader)
-            throw new CheckpointException(CheckpointError.HeaderTooLarge, $"a header of {length} bytes; at most {MaxHeader} are read");
+            throw new CheckpointException(CheckpointError.HeaderTooLarge,
+                $"a header of {length} bytes; at most {MaxHeader} are read");
         if (length > (ulong)(source.Length - 8))
         {
             throw new CheckpointException(CheckpointError.InvalidHeaderLength,
@@ -53,7 +59,8 @@ internal static class Safetensors
         if (header.Length == 0 || header[0] != '{')
         {
             throw new CheckpointException(CheckpointError.InvalidHeaderStart,
-                "the header starts with " + (header.Length == 0 ? "nothing" : $"byte 0x{header[0]:x2}") + ", not with '{'");
+                "the header starts with " + (header.Length == 0 ? "nothing" : $"byte 0x{header[0]:x2}")
+                    + ", not with '{'");
         }
         if (!Utf8.IsValid(header)) throw Invalid("not UTF-8");
         return header;
@@ -67,7 +74,8 @@ internal static class Safetensors
         HashSet<string> names = new(StringComparer.Ordinal);
         while (Next(ref json) == JsonTokenType.PropertyName)
         {
-            budget.Charge(360 + 2 * json.ValueSpan.Length);   // entry, sizes, name, dictionary and list with their growth
+            // entry, sizes, name, dictionary and list with their growth
+            budget.Charge(360 + 2 * json.ValueSpan.Length);
             string name = Text(ref json);
             if (!names.Add(name)) throw Duplicate(name);
             if (name == MetadataName) ReadMetadata(ref json, metadata, budget);
@@ -84,7 +92,8 @@ internal static class Safetensors
         {
             budget.Charge(160 + 2 * json.ValueSpan.Length);
             string name = Text(ref json);
-            if (Next(ref json) != JsonTokenType.String) throw Invalid($"{MetadataName} \"{CheckpointException.Show(name)}\" is no text");
+            if (Next(ref json) != JsonTokenType.String)
+                throw Invalid($"{MetadataName} \"{CheckpointException.Show(name)}\" is no text");
             budget.Charge(30 + 2 * json.ValueSpan.Length);
             if (!metadata.TryAdd(name, Text(ref json))) throw Duplicate(name);
         }
@@ -102,12 +111,15 @@ internal static class Safetensors
                 if (Next(ref json) != JsonTokenType.String) throw Invalid($"dtype of {Quote(name)} is no text");
                 type = Text(ref json);
             }
-            else if (json.ValueTextEquals("shape"u8) && sizes is null) sizes = Integers(ref json, name, "shape", budget);
-            else if (json.ValueTextEquals("data_offsets"u8) && offsets is null) offsets = Integers(ref json, name, "data_offsets", budget);
+            else if (json.ValueTextEquals("shape"u8) && sizes is null)
+                sizes = Integers(ref json, name, "shape", budget);
+            else if (json.ValueTextEquals("data_offsets"u8) && offsets is null)
+                offsets = Integers(ref json, name, "data_offsets", budget);
             else throw Invalid($"{Quote(name)} has a field {Quote(Text(ref json))} that is unknown or there twice");
         }
         if (type is null || sizes is null || offsets is null)
-            throw Invalid($"{Quote(name)} has no {(type is null ? "dtype" : sizes is null ? "shape" : "data_offsets")}");
+            throw Invalid(
+                $"{Quote(name)} has no {(type is null ? "dtype" : sizes is null ? "shape" : "data_offsets")}");
         if (!ElementTypes.TryParse(type, out ElementType element))
             throw new CheckpointException(CheckpointError.UnknownType, $"{Quote(name)} has dtype {Quote(type)}");
         if (offsets.Count != 2) throw Invalid($"{Quote(name)} has {offsets.Count} data_offsets, not 2");
@@ -117,7 +129,9 @@ internal static class Safetensors
 
     static void RequireSize(string name, ElementType type, List<long> sizes, long begin, long end)
     {
-        if (end < begin) throw new CheckpointException(CheckpointError.InvalidOffset, $"{Quote(name)} ends at {end} before it begins at {begin}");
+        if (end < begin)
+            throw new CheckpointException(CheckpointError.InvalidOffset,
+                $"{Quote(name)} ends at {end} before it begins at {begin}");
         UInt128 bytes = (UInt128)type.Size();
         foreach (long size in sizes)
         {
@@ -131,7 +145,8 @@ internal static class Safetensors
         if (bytes != (UInt128)(end - begin))
         {
             throw new CheckpointException(CheckpointError.InvalidTensorSize,
-                $"{Quote(name)}: {TensorEntry.Show([.. sizes])} {type.Name()} has {bytes} bytes, its offsets span {end - begin}");
+                $"{Quote(name)}: {TensorEntry.Show([.. sizes])} {type.Name()} has {bytes} bytes, "
+                + $"its offsets span {end - begin}");
         }
     }
 
@@ -144,13 +159,16 @@ internal static class Safetensors
         {
             if (info.Begin != at)
             {
-                throw new CheckpointException(CheckpointError.InvalidOffset, $"{Quote(info.Name)} begins at {info.Begin}, "
-                    + (info.Begin > at ? $"{info.Begin - at} bytes behind" : $"{at - info.Begin} bytes before") + $" the end of its predecessor at {at}");
+                throw new CheckpointException(CheckpointError.InvalidOffset,
+                    $"{Quote(info.Name)} begins at {info.Begin}, "
+                    + (info.Begin > at ? $"{info.Begin - at} bytes behind" : $"{at - info.Begin} bytes before")
+                    + $" the end of its predecessor at {at}");
             }
             at = info.End;
         }
         if (at != length)
-            throw new CheckpointException(CheckpointError.IncompleteData, $"the tensors have {at} bytes, the file holds {length} of data");
+            throw new CheckpointException(CheckpointError.IncompleteData,
+                $"the tensors have {at} bytes, the file holds {length} of data");
     }
 
     static List<long> Integers(ref Utf8JsonReader json, string name, string field, MemoryBudget budget)
@@ -163,8 +181,9 @@ internal static class Safetensors
                 throw Invalid($"{field} of {Quote(name)} holds something that is no natural number");
             if (!json.TryGetInt64(out long value))
             {
+                string shown = Encoding.ASCII.GetString(json.ValueSpan[..Math.Min(30, json.ValueSpan.Length)]);
                 throw new CheckpointException(CheckpointError.Overflow,
-                    $"{field} of {Quote(name)}: {CheckpointException.Show(Encoding.UTF8.GetString(json.ValueSpan[..Math.Min(30, json.ValueSpan.Length)]))} does not fit 63 bits");
+                    $"{field} of {Quote(name)}: {shown} does not fit 63 bits");
             }
             budget.Charge(24);
             if (values.Count == TensorEntry.MaxRank)
@@ -179,21 +198,13 @@ internal static class Safetensors
     static JsonTokenType Next(ref Utf8JsonReader json) =>
         json.Read() ? json.TokenType : throw Invalid("it ends too early");   // the reader itself throws first
 
-    static string Text(ref Utf8JsonReader json)
-    {
-        try
-        {
-            return json.GetString()!;
-        }
-        catch (InvalidOperationException)   // an escaped half of a surrogate pair
-        {
-            throw Invalid("a text with a lone surrogate");
-        }
-    }
+    static string Text(ref Utf8JsonReader json) => json.GetString()!;
 
     static string Quote(string name) => $"\"{CheckpointException.Show(name)}\"";
 
-    static CheckpointException Invalid(string what) => new(CheckpointError.InvalidHeader, $"safetensors header: {what}");
+    static CheckpointException Invalid(string what) =>
+        new(CheckpointError.InvalidHeader, $"safetensors header: {what}");
 
-    static CheckpointException Duplicate(string name) => new(CheckpointError.DuplicateName, $"{Quote(name)} is there twice");
+    static CheckpointException Duplicate(string name) =>
+        new(CheckpointError.DuplicateName, $"{Quote(name)} is there twice");
 }

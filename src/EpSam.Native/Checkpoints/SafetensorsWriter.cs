@@ -1,6 +1,7 @@
-// Writes safetensors. Tensors come in the order given, but larger elements first, so that every tensor is aligned to its
-// element size; the header is padded with spaces to a multiple of 8, JSON is compact: the official library's layout, so a
-// file of its making is written again byte for byte. The file appears under its name when all of it is on the disk.
+// Writes safetensors. Tensors come in the order given, but larger elements first, so that every tensor is aligned to
+// its element size; the header is padded with spaces to a multiple of 8, JSON is compact: the official library's
+// layout, so a file of its making is written again byte for byte. The file appears under its name when all of it is on
+// the disk.
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
@@ -53,7 +54,8 @@ internal static class SafetensorsWriter
         foreach (TensorEntry entry in order)
         {
             if (entry.Name == Safetensors.MetadataName)
-                throw new CheckpointException(CheckpointError.DuplicateName, $"no tensor can be called {Safetensors.MetadataName}");
+                throw new CheckpointException(CheckpointError.DuplicateName,
+                    $"no tensor can be called {Safetensors.MetadataName}");
             AppendQuoted(json, entry.Name);
             string sizes = string.Join(",", entry.Sizes.ToArray());
             long end = checked(at + entry.Bytes);
@@ -65,7 +67,8 @@ internal static class SafetensorsWriter
         json.Append('}');
         int length = Encoding.UTF8.GetByteCount(json.ToString()), padded = (length + 7) & ~7;
         if (padded > Safetensors.MaxHeader)
-            throw new CheckpointException(CheckpointError.HeaderTooLarge, $"the header would have {padded} bytes; at most {Safetensors.MaxHeader} are allowed");
+            throw new CheckpointException(CheckpointError.HeaderTooLarge,
+                $"the header would have {padded} bytes; at most {Safetensors.MaxHeader} are allowed");
         byte[] bytes = new byte[8 + padded];
         BinaryPrimitives.WriteInt64LittleEndian(bytes, padded);
         Encoding.UTF8.GetBytes(json.ToString(), bytes.AsSpan(8));

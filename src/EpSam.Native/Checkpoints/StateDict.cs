@@ -1,5 +1,5 @@
-// Names and tensors in order, plus the values of a checkpoint that are no tensors. Made by Checkpoint.Open, or from tensors
-// in memory to be saved. It owns the mapped file, so it is disposed when the tensors have been read.
+// Names and tensors in order, plus the values of a checkpoint that are no tensors. Made by Checkpoint.Open, or from
+// tensors in memory to be saved. It owns the mapped file, so it is disposed when the tensors have been read.
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 
@@ -44,8 +44,8 @@ public sealed class StateDict : IReadOnlyCollection<TensorEntry>, IDisposable
     public IReadOnlyList<string> Names => _entries.Keys;
 
     /// <summary>
-    /// What is no tensor, under its dotted name: null, bool, long, double, BigInteger, string, byte[], and object?[] for lists,
-    /// tuples and sets of these. From safetensors only strings come.
+    /// What is no tensor, under its dotted name: null, bool, long, double, BigInteger, string, byte[], and object?[]
+    /// for lists, tuples and sets of these. From safetensors only strings come.
     /// </summary>
     public IReadOnlyDictionary<string, object?> Metadata => Values;
 
@@ -58,19 +58,22 @@ public sealed class StateDict : IReadOnlyCollection<TensorEntry>, IDisposable
     public bool Contains(string name) => _entries.ContainsKey(name);
 
     /// <summary>The tensor of a name.</summary>
-    public bool TryGet(string name, [NotNullWhen(true)] out TensorEntry? entry) => _entries.TryGetValue(name, out entry);
+    public bool TryGet(string name, [NotNullWhen(true)] out TensorEntry? entry) =>
+        _entries.TryGetValue(name, out entry);
 
     /// <summary>
-    /// The tensors whose names start with a prefix, without it: the state dict inside a nested checkpoint. It reads from the
-    /// same file, which stays with this one: dispose this one only.
+    /// The tensors whose names start with a prefix, without it: the state dict inside a nested checkpoint. It reads
+    /// from the same file, which stays with this one: dispose this one only.
     /// </summary>
     public StateDict Under(string prefix) => new(
-        _entries.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal)).Select(e => e.Rename(e.Name[prefix.Length..])),
+        _entries.Values.Where(e => e.Name.StartsWith(prefix, StringComparison.Ordinal))
+            .Select(e => e.Rename(e.Name[prefix.Length..])),
         Values.Where(v => v.Key.StartsWith(prefix, StringComparison.Ordinal))
             .Select(v => KeyValuePair.Create(v.Key[prefix.Length..], v.Value)))
     { Format = Format };
 
-    /// <summary>Compares all bytes with the file's checksums where the format has them (zip); reads the whole file.</summary>
+    /// <summary>Compares all bytes with the file's checksums where the format has them (zip); reads the whole
+    /// file.</summary>
     public void Verify() => _verify?.Invoke();
 
     /// <summary>Writes a safetensors file: complete under its name or not at all.</summary>

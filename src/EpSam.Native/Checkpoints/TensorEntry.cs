@@ -1,6 +1,6 @@
 // One tensor of a checkpoint: name, type, sizes, and where its bytes lie. Nothing is copied until it is read.
-// Reads go by element, so that a large tensor can be taken in pieces through a buffer of any size. A tensor with strides
-// (a transposed or sliced view, as torch.save keeps them) is read in row-major order like any other.
+// Reads go by element, so that a large tensor can be taken in pieces through a buffer of any size. A tensor with
+// strides (a transposed or sliced view, as torch.save keeps them) is read in row-major order like any other.
 using System.Runtime.InteropServices;
 using EpSam.Native.Tensors;
 
@@ -47,7 +47,8 @@ public sealed class TensorEntry
     /// <summary>Sizes of the axes, slowest first.</summary>
     public ReadOnlySpan<long> Sizes => _sizes;
 
-    /// <summary>The sizes as a shape; throws ArgumentException when there are more axes than a shape can have.</summary>
+    /// <summary>The sizes as a shape; throws ArgumentException when there are more axes than a shape can
+    /// have.</summary>
     public Shape Shape => new(_sizes);
 
     /// <summary>Number of elements.</summary>
@@ -61,13 +62,15 @@ public sealed class TensorEntry
     /// <summary>The same bytes under another name.</summary>
     public TensorEntry Rename(string name) => new(name, Type, _sizes, _strides, _source, _offset);
 
-    /// <summary>Copies the elements from <paramref name="first"/> on that fill <paramref name="destination"/>.</summary>
+    /// <summary>Copies the elements from <paramref name="first"/> on that fill <paramref
+    /// name="destination"/>.</summary>
     /// <exception cref="ArgumentException">Not a whole number of elements, or not that many are left.</exception>
     public void Read(long first, Span<byte> destination)
     {
         int size = Type.Size();
         if (destination.Length % size != 0)
-            throw new ArgumentException($"{Name}: {destination.Length} bytes are no whole number of {Type.Name()} elements");
+            throw new ArgumentException(
+                $"{Name}: {destination.Length} bytes are no whole number of {Type.Name()} elements");
         Require(first, destination.Length / size);
         if (destination.Length == 0) return;
         if (_strides is null) _source.Slice(_offset + first * size, destination.Length).CopyTo(destination);
@@ -86,7 +89,8 @@ public sealed class TensorEntry
             return;
         }
         if (!Type.IsNumber())
-            throw new CheckpointException(CheckpointError.NotConvertible, $"{Name}: {Type.Name()} cannot be read as float");
+            throw new CheckpointException(CheckpointError.NotConvertible,
+                $"{Name}: {Type.Name()} cannot be read as float");
         Span<byte> piece = stackalloc byte[4096];
         int size = Type.Size();
         while (destination.Length > 0)

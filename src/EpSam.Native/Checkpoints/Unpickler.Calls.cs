@@ -26,7 +26,8 @@ internal sealed partial class Unpickler
         Push(_rebuild.Call(global, tuple));
     }
 
-    // State for an object: module versions of a state dict (nothing needs them), a dtype's byte order, an array's content.
+    // State for an object: module versions of a state dict (nothing needs them), a dtype's byte order, an array's
+    // content.
     void Build()
     {
         object? state = Pop(), target = Peek();
@@ -34,12 +35,15 @@ internal sealed partial class Unpickler
         {
             case PickleDict when state is PickleDict: break;
             case NumpyType when state is object?[] tuple: Rebuild.CheckByteOrder(tuple); break;
-            case PickleTensor { IsNumpy: true } array when state is object?[] tuple: _rebuild.FillArray(array, tuple); break;
+            case PickleTensor { IsNumpy: true } array when state is object?[] tuple:
+                _rebuild.FillArray(array, tuple);
+                break;
             default: throw Bad($"state for {PickleDict.Name(target)} from {PickleDict.Name(state)}");
         }
     }
 
-    // ('storage', type, key, location, number of elements) and in streams of old versions a view: None or (key, first, number).
+    // ('storage', type, key, location, number of elements) and in streams of old versions a view: None or (key, first,
+    // number).
     void PersistentId()
     {
         object? id = Pop();
@@ -55,7 +59,8 @@ internal sealed partial class Unpickler
                 || first < 0 || viewed < 0 || first > count - viewed)
                 throw Bad("a storage's view that does not lie in it");
             _budget.Charge(176);
-            storage = new Storage(storage.Key, type.Type, viewed, viewed * type.Type.Size()) { Whole = storage, First = first };
+            long bytes = viewed * type.Type.Size();
+            storage = new Storage(storage.Key, type.Type, viewed, bytes) { Whole = storage, First = first };
         }
         Push(storage);
     }

@@ -1,9 +1,9 @@
 // A pickle machine that can build plain values and tensors and nothing else. It is the stack machine of Python's pickle
-// protocols 0 to 5 with every door closed: a name must be on the list in PickleGlobals, calling it does what Rebuild says,
-// and the instructions that make objects of classes (INST, OBJ, NEWOBJ, extension codes, out-of-band buffers) are refused.
-// Nothing is looked up, imported or run. Time and memory are bounded: an instruction takes time in proportion to its own
-// bytes or to the values it takes from the stack, and everything that is kept is charged to the budget.
-// The format: Python's Lib/pickletools.py. What torch.save writes: torch/serialization.py.
+// protocols 0 to 5 with every door closed: a name must be on the list in PickleGlobals, calling it does what Rebuild
+// says, and the instructions that make objects of classes (INST, OBJ, NEWOBJ, extension codes, out-of-band buffers)
+// are refused. Nothing is looked up, imported or run. Time and memory are bounded: an instruction takes time in
+// proportion to its own bytes or to the values it takes from the stack, and everything that is kept is charged to the
+// budget. The format: Python's Lib/pickletools.py. What torch.save writes: torch/serialization.py.
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
@@ -31,7 +31,8 @@ internal sealed partial class Unpickler
     int _kept;
     long _at;
 
-    /// <summary>For the pickle at an offset; length may reach beyond its end. Without storages tensors are an error.</summary>
+    /// <summary>For the pickle at an offset; length may reach beyond its end. Without storages tensors are an
+    /// error.</summary>
     public Unpickler(ByteSource source, long offset, long length, MemoryBudget budget, StorageTable? storages)
     {
         (_source, _budget, _storages, _rebuild) = (source, budget, storages, new Rebuild(budget));
@@ -126,7 +127,8 @@ internal sealed partial class Unpickler
             (byte)'P' => "PERSID", 0x97 => "NEXT_BUFFER", 0x98 => "READONLY_BUFFER", _ => "",
         };
         return new CheckpointException(CheckpointError.PickleInstruction,
-            $"pickle, byte {_at - 1}: " + (what.Length > 0 ? $"instruction {what} is not allowed" : $"0x{code:x2} is no instruction"));
+            $"pickle, byte {_at - 1}: "
+                + (what.Length > 0 ? $"instruction {what} is not allowed" : $"0x{code:x2} is no instruction"));
     }
 
     // ---- bytes
@@ -150,7 +152,9 @@ internal sealed partial class Unpickler
     /// <summary>A length of 4 or 8 bytes; more than is left is an error at once.</summary>
     int Count(ReadOnlySpan<byte> bytes)
     {
-        ulong count = bytes.Length == 4 ? BinaryPrimitives.ReadUInt32LittleEndian(bytes) : BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+        ulong count = bytes.Length == 4
+            ? BinaryPrimitives.ReadUInt32LittleEndian(bytes)
+            : BinaryPrimitives.ReadUInt64LittleEndian(bytes);
         return count <= (ulong)(_end - _start) ? (int)count : throw Short(count);
     }
 
@@ -166,7 +170,8 @@ internal sealed partial class Unpickler
 
     CheckpointException Short(ulong count) => _end - _start == MaxPickle
         ? Limit($"more than {MaxPickle} bytes")
-        : new CheckpointException(CheckpointError.Truncated, $"pickle, byte {_at}: it goes on for {count} bytes, {_end - _at} are left");
+        : new CheckpointException(CheckpointError.Truncated,
+            $"pickle, byte {_at}: it goes on for {count} bytes, {_end - _at} are left");
 
     CheckpointException Short(int count) => Short((ulong)count);
 
@@ -244,10 +249,14 @@ internal sealed partial class Unpickler
         _memo[index] = Peek();
     }
 
-    object? Get(int index) => index < _memo.Length && _isKept[index] ? _memo[index] : throw Bad($"memo {index} was never written");
+    object? Get(int index) => index < _memo.Length && _isKept[index]
+        ? _memo[index]
+        : throw Bad($"memo {index} was never written");
 
     int LineIndex() =>
-        int.TryParse(Line(), NumberStyles.None, CultureInfo.InvariantCulture, out int index) ? index : throw Bad("no memo index");
+        int.TryParse(Line(), NumberStyles.None, CultureInfo.InvariantCulture, out int index)
+            ? index
+            : throw Bad("no memo index");
 
     void Protocol()
     {
@@ -283,7 +292,9 @@ internal sealed partial class Unpickler
     {
         if (line is "00" or "01") return line == "01" ? True : False;   // protocol 0 writes bools so
         if (line.EndsWith('L')) line = line[..^1];
-        if (!BigInteger.TryParse(line, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out BigInteger value)) throw Bad("no integer");
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        if (!BigInteger.TryParse(line, NumberStyles.AllowLeadingSign, culture, out BigInteger value))
+            throw Bad("no integer");
         if (value >= long.MinValue && value <= long.MaxValue) return Integer((long)value);
         _budget.Charge(64 + line.Length);
         return value;
@@ -291,7 +302,8 @@ internal sealed partial class Unpickler
 
     object DecimalFloat(string line) =>
         double.TryParse(line, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? Double(value)
-        : line is "inf" or "-inf" or "nan" ? Double(line == "nan" ? double.NaN : line == "inf" ? double.PositiveInfinity : double.NegativeInfinity)
+        : line is "inf" or "-inf" or "nan"
+            ? Double(line == "nan" ? double.NaN : line == "inf" ? double.PositiveInfinity : double.NegativeInfinity)
         : throw Bad("no float");
 
     void PushText(TextKind kind, int length)
@@ -308,9 +320,10 @@ internal sealed partial class Unpickler
         string line = Line();
         if (line.Contains('\\')) throw Bad("a text with escapes");
         bool isQuoted = code == 'S';
-        if (isQuoted && (line.Length < 2 || line[0] is not ('\'' or '"') || line[0] != line[^1])) throw Bad("a text without quotes");
-        PickleText text = new(TextKind.Unicode, _source, isQuoted ? at + 1 : at, line.Length - (isQuoted ? 2 : 0), _budget);
-        PushNew(text, 64);
+        if (isQuoted && (line.Length < 2 || line[0] is not ('\'' or '"') || line[0] != line[^1]))
+            throw Bad("a text without quotes");
+        int quotes = isQuoted ? 1 : 0;
+        PushNew(new PickleText(TextKind.Unicode, _source, at + quotes, line.Length - 2 * quotes, _budget), 64);
     }
 
     // ---- containers
@@ -359,18 +372,27 @@ internal sealed partial class Unpickler
         switch (container)
         {
             case PickleList list:
-                _budget.Charge(16L * items.Length);
-                list.Items.AddRange(items);
+                AddRange(list.Items, items);
                 break;
             case PickleSet set:
-                _budget.Charge(16L * items.Length);
-                set.Items.AddRange(items);
+                AddRange(set.Items, items);
                 break;
             case PickleDict dict:
                 if (items.Length % 2 != 0) throw Bad("a key without a value");
-                _budget.Charge(40L * items.Length + 64);
+                _budget.Charge(50L * items.Length + 128);
                 for (int i = 0; i < items.Length; i += 2) dict.Set(items[i], items[i + 1]);
                 break;
         }
+    }
+    void AddRange(List<object?> list, object?[] items)
+    {
+        int size = list.Count + items.Length;
+        if (size > list.Capacity)
+        {
+            size = Math.Max(Math.Max(size, 4), 2 * list.Capacity);
+            _budget.Charge(32 + 8L * size);
+            list.Capacity = size;
+        }
+        list.AddRange(items);
     }
 }

@@ -1,8 +1,8 @@
-// The directory of a zip archive as torch.save writes it: stored entries only, no comment, no encryption, one disk, zip64
-// where sizes need it. Nothing is unpacked, so there is no zip bomb: an entry is a range of the file. Two readers that see
-// different contents in one archive are the base of most tricks with zip files; therefore the end record must be the last
-// bytes, the directory must end exactly before it, every local header must agree with the directory, and no two entries may
-// share a byte. APPNOTE.TXT sections 4.3 and 4.5.3.
+// The directory of a zip archive as torch.save writes it: stored entries only, no comment, no encryption, one disk,
+// zip64 where sizes need it. Nothing is unpacked, so there is no zip bomb: an entry is a range of the file. Two
+// readers that see different contents in one archive are the base of most tricks with zip files; therefore the end
+// record must be the last bytes, the directory must end exactly before it, every local header must agree with the
+// directory, and no two entries may share a byte. APPNOTE.TXT sections 4.3 and 4.5.3.
 using System.Buffers.Binary;
 using System.Text;
 
@@ -16,7 +16,8 @@ internal sealed class ZipDirectory
     const int EndSize = 22, LocatorSize = 20, End64Size = 56, EntrySize = 46, LocalSize = 30;
     const ushort Encrypted = 1, DescriptorFollows = 8, Utf8Names = 0x800;
 
-    /// <summary>An entry of the directory before its local header was looked at. Header is the local header's offset.</summary>
+    /// <summary>An entry of the directory before its local header was looked at. Header is the local header's
+    /// offset.</summary>
     readonly record struct Listed(string Name, ushort Flags, uint Checksum, long Length, long Header);
 
     readonly ByteSource _source;
@@ -40,8 +41,10 @@ internal sealed class ZipDirectory
         OrderedDictionary<string, ZipEntry> entries = new(listed.Count, StringComparer.Ordinal);
         foreach (Listed entry in listed)
         {
-            if (!entries.TryAdd(entry.Name, new ZipEntry(entry.Name, ReadLocal(entry, offset), entry.Length, entry.Checksum)))
-                throw new CheckpointException(CheckpointError.DuplicateName, $"two entries of the zip archive are called {Show(entry.Name)}");
+            ZipEntry place = new(entry.Name, ReadLocal(entry, offset), entry.Length, entry.Checksum);
+            if (!entries.TryAdd(entry.Name, place))
+                throw new CheckpointException(CheckpointError.DuplicateName,
+                    $"two entries of the zip archive are called {Show(entry.Name)}");
         }
         RequireApart(listed, entries);
         return entries;
@@ -54,18 +57,21 @@ internal sealed class ZipDirectory
             throw Directory("the file does not end with its end record: it is cut off, or something was appended");
         if (U16(end + 20) != 0) throw Directory("the archive has a comment");
         long count = U16(end + 10), size = U32(end + 12), offset = U32(end + 16);
-        if (U16(end + 4) != 0 || U16(end + 6) != 0 || U16(end + 8) != count) throw Directory("it is spread over several disks");
+        if (U16(end + 4) != 0 || U16(end + 6) != 0 || U16(end + 8) != count)
+            throw Directory("it is spread over several disks");
         long directoryEnd = end;
         if (end >= LocatorSize && U32(end - LocatorSize) == 0x07064b50)
         {
             directoryEnd = Find64(end - LocatorSize);
-            (long count64, long size64, long offset64) = (I64(directoryEnd + 32), I64(directoryEnd + 40), I64(directoryEnd + 48));
+            (long count64, long size64, long offset64) =
+                (I64(directoryEnd + 32), I64(directoryEnd + 40), I64(directoryEnd + 48));
             bool agree = (count == count64 || count == ushort.MaxValue) && (size == size64 || size == uint.MaxValue)
                 && (offset == offset64 || offset == uint.MaxValue);
             if (!agree || I64(directoryEnd + 24) != count64) throw Directory("its two end records differ");
             (count, size, offset) = (count64, size64, offset64);
         }
-        else if (count == ushort.MaxValue || size == uint.MaxValue || offset == uint.MaxValue) throw Directory("the zip64 end record is missing");
+        else if (count == ushort.MaxValue || size == uint.MaxValue || offset == uint.MaxValue)
+            throw Directory("the zip64 end record is missing");
         if (offset < 0 || size < 0 || count < 0 || size > directoryEnd || offset != directoryEnd - size)
             throw Directory($"{size} bytes at {offset} do not end at {directoryEnd}, where the end record begins");
         return (offset, size, count);
@@ -90,13 +96,17 @@ internal sealed class ZipDirectory
         int nameSize = U16(at + 28), extraSize = U16(at + 30), commentSize = U16(at + 32), disk = U16(at + 34);
         long next = at + EntrySize + nameSize + extraSize + commentSize;
         if (next > end) throw Directory($"the entry at {at} ends behind its end");
-        _budget.Charge(320 + 2 * nameSize);   // the name, two records, their places in list, dictionary and sorted array
+        // the name, two records, their places in list, dictionary and sorted array
+        _budget.Charge(320 + 2 * nameSize);
         string name = Name(at + EntrySize, nameSize);
         if (length == uint.MaxValue || packed == uint.MaxValue || header == uint.MaxValue)
             Read64(name, at + EntrySize + nameSize, extraSize, ref length, ref packed, ref header);
-        if ((flags & Encrypted) != 0) throw new CheckpointException(CheckpointError.ZipEncrypted, $"zip entry {Show(name)} is encrypted");
+        if ((flags & Encrypted) != 0)
+            throw new CheckpointException(CheckpointError.ZipEncrypted, $"zip entry {Show(name)} is encrypted");
         if ((flags & ~(DescriptorFollows | Utf8Names)) != 0) throw Entry(name, $"has flags 0x{flags:x4}");
-        if (method != 0) throw new CheckpointException(CheckpointError.ZipCompressed, $"zip entry {Show(name)} is compressed (method {method}); PyTorch stores its records");
+        if (method != 0)
+            throw new CheckpointException(CheckpointError.ZipCompressed,
+                $"zip entry {Show(name)} is compressed (method {method}); PyTorch stores its records");
         if (packed != length) throw Entry(name, $"is stored, but has {packed} bytes packed and {length} unpacked");
         if (disk != 0) throw Entry(name, $"lies on disk {disk}");
         at = next;
@@ -114,7 +124,9 @@ internal sealed class ZipDirectory
             if (fieldEnd > end) break;
             if (id == 1)
             {
-                if (Take(ref length, ref field, fieldEnd) && Take(ref packed, ref field, fieldEnd) && Take(ref header, ref field, fieldEnd)) return;
+                if (Take(ref length, ref field, fieldEnd) && Take(ref packed, ref field, fieldEnd)
+                    && Take(ref header, ref field, fieldEnd))
+                    return;
                 break;
             }
             at = fieldEnd;
@@ -138,10 +150,12 @@ internal sealed class ZipDirectory
         long at = entry.Header;
         if (at > directory - LocalSize || U32(at) != 0x04034b50) throw Entry(name, $"has no local header at {at}");
         ushort flags = U16(at + 6);
-        if (flags != entry.Flags || U16(at + 8) != 0) throw Entry(name, $"has flags 0x{flags:x4} and method {U16(at + 8)} in its local header");
+        if (flags != entry.Flags || U16(at + 8) != 0)
+            throw Entry(name, $"has flags 0x{flags:x4} and method {U16(at + 8)} in its local header");
         int nameSize = U16(at + 26), extraSize = U16(at + 28);
         long data = at + LocalSize + nameSize + extraSize;
-        if (data > directory || entry.Length > directory - data) throw Entry(name, $"ends behind {directory}, where the directory begins");
+        if (data > directory || entry.Length > directory - data)
+            throw Entry(name, $"ends behind {directory}, where the directory begins");
         if (Name(at + LocalSize, nameSize) != name) throw Entry(name, "has another name in its local header");
 
         uint checksum = U32(at + 14);
@@ -149,8 +163,10 @@ internal sealed class ZipDirectory
         // With a descriptor behind the data (PyTorch's way) the header's fields are zero; otherwise they must agree.
         bool isZero = (flags & DescriptorFollows) != 0 && checksum == 0 && packed == 0 && length == 0;
         if (isZero) return data;
-        if (length == uint.MaxValue || packed == uint.MaxValue) Read64(name, at + LocalSize + nameSize, extraSize, ref length, ref packed, ref none);
-        if (checksum != entry.Checksum || length != entry.Length || packed != entry.Length) throw Entry(name, "has other sizes in its local header");
+        if (length == uint.MaxValue || packed == uint.MaxValue)
+            Read64(name, at + LocalSize + nameSize, extraSize, ref length, ref packed, ref none);
+        if (checksum != entry.Checksum || length != entry.Length || packed != entry.Length)
+            throw Entry(name, "has other sizes in its local header");
         return data;
     }
 
@@ -163,7 +179,8 @@ internal sealed class ZipDirectory
         foreach (Listed entry in sorted)
         {
             if (entry.Header < end)
-                throw new CheckpointException(CheckpointError.ZipOverlap, $"zip entries {Show(before)} and {Show(entry.Name)} overlap");
+                throw new CheckpointException(CheckpointError.ZipOverlap,
+                    $"zip entries {Show(before)} and {Show(entry.Name)} overlap");
             ZipEntry place = entries[entry.Name];
             (end, before) = (place.Offset + place.Length, entry.Name);
         }
@@ -194,5 +211,6 @@ internal sealed class ZipDirectory
 
     static CheckpointException Directory(string what) => new(CheckpointError.ZipDirectory, $"zip directory: {what}");
 
-    static CheckpointException Entry(string name, string what) => new(CheckpointError.ZipEntry, $"zip entry {Show(name)} {what}");
+    static CheckpointException Entry(string name, string what) =>
+        new(CheckpointError.ZipEntry, $"zip entry {Show(name)} {what}");
 }

@@ -25,7 +25,8 @@ public sealed class GoldenTests
             {
                 // The expected file has it as float32.
                 Assert.That(entry.Type, Is.EqualTo(ElementType.BF16));
-                Assert.That(entry.ToFloats(), Is.EqualTo(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes).ToArray()));
+                Assert.That(entry.ToFloats(),
+                    Is.EqualTo(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes).ToArray()));
                 continue;
             }
             Assert.That(entry.Type.Name(), Is.EqualTo(type), name);
@@ -96,7 +97,8 @@ public sealed class GoldenTests
     [Test]
     public void TrainingCheckpoints_OfTheReferenceCode_Load()
     {
-        using StateDict decoder = Checkpoint.Open(Shared.File("goldens/s05_epsam_decoder_training/decoder_after_step8.pth"));
+        using StateDict decoder =
+            Checkpoint.Open(Shared.File("goldens/s05_epsam_decoder_training/decoder_after_step8.pth"));
         Assert.That(decoder, Has.Count.GreaterThan(50));
         Assert.That(decoder.Names, Has.All.Contains("."));
         using StateDict nested = Checkpoint.Open(Shared.File("goldens/s06_sam3d/last.pth.tar"));
@@ -137,17 +139,22 @@ public sealed class GoldenTests
     public void RealFile_KeysShapesAndSums_AsRecorded(string file)
     {
         using StateDict found = Checkpoint.Open(Shared.File("data/weights/" + file));
-        using JsonDocument golden = JsonDocument.Parse(File.ReadAllBytes(Shared.File("data/weights/weights_golden.json")));
-        string key = golden.RootElement.EnumerateObject().Select(p => p.Name).Single(n => file.EndsWith(n.Replace("e_weights/", ""), StringComparison.Ordinal));
+        using JsonDocument golden =
+            JsonDocument.Parse(File.ReadAllBytes(Shared.File("data/weights/weights_golden.json")));
+        string key = golden.RootElement.EnumerateObject().Select(p => p.Name)
+            .Single(n => file.EndsWith(n.Replace("e_weights/", ""), StringComparison.Ordinal));
         JsonElement tensors = golden.RootElement.GetProperty(key);
         if (tensors.TryGetProperty("tensors", out JsonElement inner)) tensors = inner;
         int compared = 0;
         foreach (JsonProperty tensor in tensors.EnumerateObject())
         {
             TensorEntry entry = found[tensor.Name];
-            Assert.That(entry.Sizes.ToArray(), Is.EqualTo(tensor.Value.GetProperty("shape").EnumerateArray().Select(e => e.GetInt64())), tensor.Name);
+            Assert.That(entry.Sizes.ToArray(),
+                Is.EqualTo(tensor.Value.GetProperty("shape").EnumerateArray().Select(e => e.GetInt64())), tensor.Name);
             double sum = entry.ToFloats().Sum(v => (double)v);
-            Assert.That(sum, Is.EqualTo(tensor.Value.GetProperty("sum").GetDouble()).Within(1e-6 * Math.Max(1, entry.Count)), tensor.Name);
+            Assert.That(sum,
+                Is.EqualTo(tensor.Value.GetProperty("sum").GetDouble()).Within(1e-6 * Math.Max(1, entry.Count)),
+                tensor.Name);
             compared++;
         }
         Assert.That(compared, Is.EqualTo(found.Count).And.GreaterThan(0));

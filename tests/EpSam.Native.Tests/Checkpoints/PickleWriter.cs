@@ -1,5 +1,5 @@
-// Writes pickles instruction by instruction, as no honest program would, and wraps them as torch.save does: in a zip archive
-// or as the old stream. Method names are those of the instructions in Python's pickletools.
+// Writes pickles instruction by instruction, as no honest program would, and wraps them as torch.save does: in a zip
+// archive or as the old stream. Method names are those of the instructions in Python's pickletools.
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
@@ -55,7 +55,8 @@ internal sealed class PickleWriter
         return Op(isLegacy ? "NtQ" : "tQ");
     }
 
-    public PickleWriter Tensor(string type, string key, long count, long offset, long[] sizes, long[] strides, bool isLegacy = false)
+    public PickleWriter Tensor(string type, string key, long count, long offset, long[] sizes, long[] strides,
+        bool isLegacy = false)
     {
         Global("torch._utils", "_rebuild_tensor_v2").Op("(").Storage(type, key, count, isLegacy).Integer(offset);
         return Tuple(sizes).Tuple(strides).Raw(0x89).Global("collections", "OrderedDict").Op(")RtR");
@@ -76,7 +77,8 @@ internal sealed class PickleWriter
         return zip.Done();
     }
 
-    /// <summary>A pickle as torch.save's old stream. The number of elements is that of bytes over the size of one.</summary>
+    /// <summary>A pickle as torch.save's old stream. The number of elements is that of bytes over the size of
+    /// one.</summary>
     public static byte[] Legacy(byte[] pickle, params (string Key, byte[] Bytes, int Size)[] storages)
     {
         MemoryStream file = new();
@@ -95,12 +97,14 @@ internal sealed class PickleWriter
 
     public static byte[] LegacyHead()
     {
-        byte[] magic = BigInteger.Parse("1950a86a20f9469cfc6c", System.Globalization.NumberStyles.HexNumber).ToByteArray();
+        byte[] magic = BigInteger.Parse("1950a86a20f9469cfc6c", System.Globalization.NumberStyles.HexNumber)
+            .ToByteArray();
         return
         [
             .. new PickleWriter().Proto().Raw(0x8a, (byte)magic.Length).Raw(magic).Done(),
             .. new PickleWriter().Proto().Integer(1001).Done(),
-            .. new PickleWriter().Proto().Op("}(").Text("protocol_version").Integer(1001).Text("little_endian").Raw(0x88).Op("u").Done(),
+            .. new PickleWriter().Proto().Op("}(").Text("protocol_version").Integer(1001).Text("little_endian")
+                .Raw(0x88).Op("u").Done(),
         ];
     }
 }

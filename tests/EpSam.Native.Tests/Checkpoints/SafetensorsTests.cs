@@ -1,4 +1,5 @@
-// One bad file for each way in which a safetensors file can be wrong, each refused by its own name; and what is allowed.
+// One bad file for each way in which a safetensors file can be wrong, each refused by its own name; and what is
+// allowed.
 using System.Text;
 using EpSam.Native.Checkpoints;
 
@@ -9,7 +10,8 @@ public sealed class SafetensorsTests
     static byte[] File(string header, int dataBytes, long? length = null)
     {
         byte[] json = Encoding.UTF8.GetBytes(header);
-        return [.. BitConverter.GetBytes(length ?? json.Length), .. json, .. Enumerable.Range(0, dataBytes).Select(i => (byte)i)];
+        return [.. BitConverter.GetBytes(length ?? json.Length), .. json,
+            .. Enumerable.Range(0, dataBytes).Select(i => (byte)i)];
     }
 
     static string Info(string type, string shape, string offsets) =>
@@ -36,14 +38,19 @@ public sealed class SafetensorsTests
             ("comment", CheckpointError.InvalidHeader, $"{{/**/\"a\":{good}}}", 8),
             ("single quotes", CheckpointError.InvalidHeader, "{'a':1}", 0),
             ("lone surrogate", CheckpointError.InvalidHeader, $"{{\"\\ud800\":{good}}}", 8),
+            ("lone surrogate in a field", CheckpointError.InvalidHeader, "{\"a\":{\"d\\udc00type\":\"F32\"}}", 0),
+            ("lone surrogate in a type", CheckpointError.InvalidHeader, "{\"a\":{\"dtype\":\"\\ud800\"}}", 0),
             ("tensor is a number", CheckpointError.InvalidHeader, "{\"a\":1}", 0),
             ("deep nesting", CheckpointError.InvalidHeader, $"{{\"a\":{nested}", 0),
             ("no dtype", CheckpointError.InvalidHeader, "{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
             ("no shape", CheckpointError.InvalidHeader, "{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8),
             ("no offsets", CheckpointError.InvalidHeader, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8),
-            ("dtype is a number", CheckpointError.InvalidHeader, "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
-            ("field twice", CheckpointError.InvalidHeader, "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
-            ("unknown field", CheckpointError.InvalidHeader, "{\"a\":{\"strides\":[1],\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
+            ("dtype is a number", CheckpointError.InvalidHeader,
+                "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
+            ("field twice", CheckpointError.InvalidHeader,
+                "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
+            ("unknown field", CheckpointError.InvalidHeader,
+                "{\"a\":{\"strides\":[1],\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8),
             ("three offsets", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "2", "0,8,8")}}}", 8),
             ("one offset", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "2", "8")}}}", 8),
             ("negative size", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "-2", "0,8")}}}", 8),
@@ -52,12 +59,14 @@ public sealed class SafetensorsTests
             ("exponent", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "2e0", "0,8")}}}", 8),
             ("size is a text", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "\"2\"", "0,8")}}}", 8),
             ("shape of shapes", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", "[2]", "0,8")}}}", 8),
-            ("65 axes", CheckpointError.InvalidHeader, $"{{\"a\":{Info("F32", string.Join(",", Enumerable.Repeat(1, 65)), "0,4")}}}", 4),
+            ("65 axes", CheckpointError.InvalidHeader,
+                $"{{\"a\":{Info("F32", string.Join(",", Enumerable.Repeat(1, 65)), "0,4")}}}", 4),
             ("metadata is a text", CheckpointError.InvalidHeader, "{\"__metadata__\":\"x\"}", 0),
             ("metadata holds a number", CheckpointError.InvalidHeader, "{\"__metadata__\":{\"x\":1}}", 0),
             ("metadata holds null", CheckpointError.InvalidHeader, "{\"__metadata__\":{\"x\":null}}", 0),
             ("name twice", CheckpointError.DuplicateName, $"{{\"a\":{good},\"a\":{good}}}", 8),
-            ("name twice, once escaped", CheckpointError.DuplicateName, $"{{\"a\":{good},\"\\u0061\":{Info("F32", "2", "8,16")}}}", 16),
+            ("name twice, once escaped", CheckpointError.DuplicateName,
+                $"{{\"a\":{good},\"\\u0061\":{Info("F32", "2", "8,16")}}}", 16),
             ("metadata twice", CheckpointError.DuplicateName, "{\"__metadata__\":{},\"__metadata__\":{}}", 0),
             ("metadata key twice", CheckpointError.DuplicateName, "{\"__metadata__\":{\"x\":\"1\",\"x\":\"2\"}}", 0),
             ("unknown type", CheckpointError.UnknownType, $"{{\"a\":{Info("F31", "2", "0,8")}}}", 8),
@@ -74,18 +83,24 @@ public sealed class SafetensorsTests
             ("data left over", CheckpointError.IncompleteData, $"{{\"a\":{good}}}", 9),
             ("data without tensors", CheckpointError.IncompleteData, "{}", 1),
             ("2^63", CheckpointError.Overflow, $"{{\"a\":{Info("U8", "9223372036854775808", "0,8")}}}", 8),
-            ("2^64 + 8 wraps to 8", CheckpointError.Overflow, $"{{\"a\":{Info("U8", "18446744073709551624", "0,8")}}}", 8),
-            ("2^32 * 2^32 wraps to 0", CheckpointError.Overflow, $"{{\"a\":{Info("U8", "4294967296,4294967296", "0,0")}}}", 0),
-            ("(2^42+1) * 2^22 wraps", CheckpointError.Overflow, $"{{\"a\":{Info("U8", "4398046511105,4194304", "0,4194304")}}}", 8),
-            ("times the type's size wraps", CheckpointError.Overflow, $"{{\"a\":{Info("F64", "2305843009213693952", "0,0")}}}", 0),
-            ("overflow before a zero", CheckpointError.Overflow, $"{{\"a\":{Info("F64", "4294967296,4294967296,0", "0,0")}}}", 0),
+            ("2^64 + 8 wraps to 8", CheckpointError.Overflow, $"{{\"a\":{Info("U8", "18446744073709551624", "0,8")}}}",
+                8),
+            ("2^32 * 2^32 wraps to 0", CheckpointError.Overflow,
+                $"{{\"a\":{Info("U8", "4294967296,4294967296", "0,0")}}}", 0),
+            ("(2^42+1) * 2^22 wraps", CheckpointError.Overflow,
+                $"{{\"a\":{Info("U8", "4398046511105,4194304", "0,4194304")}}}", 8),
+            ("times the type's size wraps", CheckpointError.Overflow,
+                $"{{\"a\":{Info("F64", "2305843009213693952", "0,0")}}}", 0),
+            ("overflow before a zero", CheckpointError.Overflow,
+                $"{{\"a\":{Info("F64", "4294967296,4294967296,0", "0,0")}}}", 0),
         ];
         foreach ((string name, CheckpointError error, string header, int data) in cases)
             yield return new TestCaseData(error, File(header, data)).SetArgDisplayNames(name);
     }
 
     [TestCaseSource(nameof(BadHeaders))]
-    public void BadHeader_IsRefusedByName(CheckpointError error, byte[] file) => Assert.That(ErrorOf(file), Is.EqualTo(error));
+    public void BadHeader_IsRefusedByName(CheckpointError error, byte[] file) =>
+        Assert.That(ErrorOf(file), Is.EqualTo(error));
 
     [TestCase(0)]
     [TestCase(7)]
@@ -111,7 +126,9 @@ public sealed class SafetensorsTests
     [Test]
     public void AllowedForms_AreRead()
     {
-        string header = $"{{ \"b\" : {Info("I16", "", "0,2")} ,\n\"ä\\n\":{Info("F32", "0,5", "2,2")},\"__metadata__\":{{\"k\":\"v\"}},"
+        string header =
+            $"{{ \"b\" : {Info("I16", "", "0,2")} ,\n\"ä\\n\":{Info("F32", "0,5", "2,2")},"
+            + $"\"__metadata__\":{{\"k\":\"v\"}},"
             + $"\"first\":{Info("BF16", "2,1", "2,6")} }}   ";
         using StateDict found = Checkpoint.Parse(File(header, 6));
         Assert.That(found.Names, Is.EqualTo(new[] { "b", "ä\n", "first" }));
@@ -135,6 +152,7 @@ public sealed class SafetensorsTests
         long before = GC.GetAllocatedBytesForCurrentThread();
         CheckpointException e = Assert.Throws<CheckpointException>(() => Checkpoint.Parse(file))!;
         Assert.That(e.Error, Is.EqualTo(CheckpointError.MemoryLimit));
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(2 * file.Length + MemoryBudget.Constant));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before,
+            Is.LessThan(2 * file.Length + MemoryBudget.Constant));
     }
 }

@@ -1,5 +1,5 @@
-// The data and golden files beside the repository (or where EPSAM_SHARED says), and a reader of safetensors for expected
-// values that shares nothing with the one under test.
+// The data and golden files beside the repository (or where EPSAM_SHARED says), and a reader of safetensors for
+// expected values that shares nothing with the one under test.
 using System.Text.Json;
 
 namespace EpSam.Native.Tests.Checkpoints;
@@ -7,7 +7,8 @@ namespace EpSam.Native.Tests.Checkpoints;
 internal static class Shared
 {
     static readonly string Folder =
-        Environment.GetEnvironmentVariable("EPSAM_SHARED") ?? Path.GetFullPath(Path.Combine(RepositoryRoot.Path, "../shared"));
+        Environment.GetEnvironmentVariable("EPSAM_SHARED")
+            ?? Path.GetFullPath(Path.Combine(RepositoryRoot.Path, "../shared"));
 
     /// <summary>Path of a shared file; the test is skipped where it is absent.</summary>
     public static string File(string relative)
