@@ -51,6 +51,13 @@ internal sealed unsafe class Rig : IDisposable
         return Device.Function(module, entry);
     }
 
+    /// <summary>Calls go to the current context, whichever table they are made through: needed when there are two rigs.</summary>
+    public Rig Current()
+    {
+        Device.MakeCurrent();
+        return this;
+    }
+
     public CUdeviceptr Upload<T>(T[] values) where T : unmanaged
     {
         CUdeviceptr address = Device.Allocate((long)values.Length * sizeof(T));

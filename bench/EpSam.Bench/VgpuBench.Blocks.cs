@@ -258,16 +258,19 @@ internal sealed unsafe partial class VgpuBench
     {
         using Rig strict = new(CheckFlags.All, threads);
         Price("price of checks: PTX streaming copy, 16 MiB", CopyWork(plain), CopyWork(strict));
-        AttentionInput a = new(plain, 32), b = new(strict, 32);
-        Price("price of checks: bf16 attention, 1024 tokens", a.Launch, b.Launch);
+        AttentionInput a = new(plain.Current(), 32), b = new(strict.Current(), 32);
+        Price("price of checks: bf16 attention, 1024 tokens",
+            () => { plain.Current(); a.Launch(); }, () => { strict.Current(); b.Launch(); });
+        plain.Current();
     }
 
     static Action CopyWork(Rig rig)
     {
         const int Words = 4 << 20;
+        rig.Current();
         CUdeviceptr x = rig.Upload(new uint[Words]), y = rig.Device.Allocate(Words * 4L);
         CUfunction function = rig.Function("stream_copy", "stream_copy");
-        return () => rig.Launch(function, new Dim3(Words / 4096), new Dim3(256), Rig.P(x), Rig.P(y));
+        return () => rig.Current().Launch(function, new Dim3(Words / 4096), new Dim3(256), Rig.P(x), Rig.P(y));
     }
 
     void Price(string what, Action plain, Action strict)

@@ -13,6 +13,7 @@ internal sealed unsafe class Device : IDisposable
     const int LogBytes = 16 << 10;
     readonly CuDriver cu;
     readonly CUdevice device;
+    readonly CUcontext context;
     readonly byte[] chunk = new byte[ChunkBytes];
 
     /// <summary>Takes the first device of the table.</summary>
@@ -20,13 +21,16 @@ internal sealed unsafe class Device : IDisposable
     {
         cu = driver;
         CUdevice first;
-        CUcontext context;
+        CUcontext retained;
         cu.Check(cu.cuInit(0));
         cu.Check(cu.cuDeviceGet(&first, 0));
-        cu.Check(cu.cuDevicePrimaryCtxRetain(&context, first));
-        cu.Check(cu.cuCtxSetCurrent(context));
-        device = first;
+        cu.Check(cu.cuDevicePrimaryCtxRetain(&retained, first));
+        (device, context) = (first, retained);
+        MakeCurrent();
     }
+
+    /// <summary>Calls of this thread go to this device: needed where there are several.</summary>
+    public void MakeCurrent() => cu.Check(cu.cuCtxSetCurrent(context));
 
     public string Name
     {
