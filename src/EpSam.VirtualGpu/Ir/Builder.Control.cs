@@ -72,7 +72,7 @@ internal sealed partial class Builder
         if (at >= last || last - at > 2) throw Error("a barrier takes its number, and optionally a count of threads");
         Src id = WarpSource(operands[at]),
             count = last - at == 2 ? WarpSource(operands[at + 1]) : kernel.Constant(RegClass.W32, 0);
-        Src predicate = reduces ? Source(operands[^1], RegClass.Pred) : kernel.Constant(RegClass.W32, 0);
+        Src predicate = reduces ? WarpSource(operands[^1], RegClass.Pred) : kernel.Constant(RegClass.W32, 0);
 
         Block wait = block, behind = NewBlock(s.Position);
         if (s.Guard is not null)

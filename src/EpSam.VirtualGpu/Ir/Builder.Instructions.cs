@@ -159,14 +159,15 @@ internal sealed partial class Builder
             dsts.Add(Destination(first));
         if (pair && dsts.Count == 1) dsts.Add(null);
         List<Src> sources = [];
-        // The value of match may be 64 bits wide; membermasks never are.
-        bool wide = key.StartsWith("match", StringComparison.Ordinal) && key.EndsWith("b64", StringComparison.Ordinal);
+        // The value of match may be 64 bits wide, that of vote is a predicate; membermasks are 32 bits.
+        RegClass value = s.Opcode == "vote" ? RegClass.Pred
+            : s.Opcode == "match" && key.EndsWith("b64", StringComparison.Ordinal) ? RegClass.W64 : RegClass.W32;
         foreach (PtxOperand operand in s.Operands.AsSpan(1))
         {
             if (operand.Kind == OperandKind.Vector)
                 foreach (PtxOperand element in operand.Elements) sources.Add(WarpSource(element));
             else
-                sources.Add(WarpSource(operand, wide && sources.Count == 0));
+                sources.Add(WarpSource(operand, sources.Count == 0 ? value : RegClass.W32));
         }
         if (s.Opcode == "mma") CheckFragments(s, key);
         EmitWarp(key, s, dsts, sources);
@@ -186,14 +187,13 @@ internal sealed partial class Builder
         }
     }
 
-    Src WarpSource(PtxOperand operand, bool wide = false)
+    /// <summary>A source as a register: a constant one for an immediate of that class.</summary>
+    Src WarpSource(PtxOperand operand, RegClass cls = RegClass.W32) => operand.Kind switch
     {
-        if (operand.Kind == OperandKind.Register) return RegOf(operand.Register!);
-        if (operand.Kind == OperandKind.NegatedPredicate) return NegatedSource(operand);
-        RegClass cls = wide ? RegClass.W64 : RegClass.W32;
-        Src source = Source(operand, cls);
-        return source.Reg is null ? kernel.Constant(cls, source.Bits) : source;
-    }
+        OperandKind.Register => RegOf(operand.Register!),
+        OperandKind.NegatedPredicate => NegatedSource(operand),
+        _ => InRegister(Source(operand, cls), cls),
+    };
 
     /// <summary>Adds a warp operation whose operand list is the destinations, then the sources.</summary>
     void EmitWarp(string key, PtxStatement s, List<Reg?> dsts, List<Src> sources, params ReadOnlySpan<Slot> layout) =>

@@ -108,6 +108,11 @@ internal sealed unsafe class ControlFlowTests(bool interpret)
         Is.EqualTo(Expected(t => t < 32 ? 32u : 13u, 45)));
 
     [Test]
+    public void ConstantPredicates_AreTheSameInAllLanes() => Assert.That(
+        Run("vote.sync.ballot.b32 %r2, 1, -1;\npopc.b32 %r2, %r2;\nbar.red.popc.u32 %r3, 0, 1;\nadd.u32 %r1, %r2, %r3;"),
+        Is.EqualTo(Expected(_ => 32 + 64)));
+
+    [Test]
     public void SpecialRegisters_AreThoseOfTheLaunch() => Assert.That(
         Run("mov.u32 %r2, %warpid;\nmov.u32 %r3, %lanemask_le;\npopc.b32 %r3, %r3;\nmov.u32 %r4, %ntid.x;\n" +
             "mad.lo.u32 %r1, %r2, 1000, %r3;\nadd.u32 %r1, %r1, %r4;"),
