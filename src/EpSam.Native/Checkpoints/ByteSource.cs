@@ -45,6 +45,7 @@ internal sealed unsafe class MappedSource : ByteSource
     {
         FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         Length = stream.Length;
+        // It owns the stream from here on.
         _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None,
             false);
         _view = _file.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);

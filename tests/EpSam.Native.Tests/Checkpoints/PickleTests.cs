@@ -98,6 +98,18 @@ public sealed class PickleTests
         foreach (byte[] file in files) Assert.That(RefusalOf(file).Message, Does.Contain("os.system"));
     }
 
+    // A scanner may stop at the first STOP, a loader may not go on behind it: there must be nothing.
+    [Test]
+    public void SecondPickle_BehindTheFirst_IsRefused()
+    {
+        byte[] two = [.. P.Op("}").Done(), .. P.Global("os", "system").Op(")R").Done()];
+        Assert.That(RefusalOf(PickleWriter.Zip(two)).Error, Is.EqualTo(CheckpointError.PickleValue));
+    }
+
+    [Test]
+    public void Pickle_WithoutTorchSave_IsRefused() =>
+        Assert.That(RefusalOf(P.Op("](").Text("a").Text("b").Op("e").Done()).Error, Is.EqualTo(CheckpointError.UnknownFormat));
+
     [Test]
     public void Global_WithControlCharacters_IsShownHarmlessly()
     {

@@ -165,6 +165,23 @@ public sealed class RoundTripTests
             Is.EqualTo(CheckpointError.UnknownFormat), name);
 
     [Test]
+    public void StateDict_OfTensors_KeepsOrderAndFindsParts()
+    {
+        TensorEntry a = new("m.a", [1], [1f]), b = new("m.b", [2], [2f, 3f]), c = new("n", [], [4f]);
+        StateDict all = new([a, b, c], [new("m.epoch", 3L), new("x", null)]);
+        StateDict part = all.Under("m.");
+        Assert.That(part.Names, Is.EqualTo(new[] { "a", "b" }));
+        Assert.That(part.Metadata.Keys, Is.EqualTo(new[] { "epoch" }));
+        Assert.That(part["b"].ToFloats(), Is.EqualTo(new[] { 2f, 3f }));
+        Assert.That(all["m.b"].Shape.ToString(), Is.EqualTo("(2)"));
+        Assert.That(Assert.Throws<CheckpointException>(() => _ = all["absent"])!.Message, Does.Contain("absent"));
+        Assert.That(Assert.Throws<CheckpointException>(() => _ = new StateDict([a, a]))!.Error,
+            Is.EqualTo(CheckpointError.DuplicateName));
+        Assert.Throws<ArgumentException>(() => _ = new TensorEntry("x", [3], [1f]));
+        Assert.Throws<ArgumentException>(() => _ = new TensorEntry("x", ElementType.U8, [-1, -1], new byte[1]));
+    }
+
+    [Test]
     public void TarOfVeryOldVersions_IsNamed()
     {
         byte[] tar = new byte[1024];
