@@ -108,7 +108,8 @@ public sealed class PickleTests
 
     [Test]
     public void Pickle_WithoutTorchSave_IsRefused() =>
-        Assert.That(RefusalOf(P.Op("](").Text("a").Text("b").Op("e").Done()).Error, Is.EqualTo(CheckpointError.UnknownFormat));
+        Assert.That(RefusalOf(P.Op("](").Text("a").Text("b").Op("e").Done()).Error,
+            Is.EqualTo(CheckpointError.UnknownFormat));
 
     [Test]
     public void Global_WithControlCharacters_IsShownHarmlessly()
