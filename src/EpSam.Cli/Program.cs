@@ -43,6 +43,7 @@ internal static class Program
     {
         DoctorCommand.Create(),
         ConvertCommand.Create(),
+        PlanCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 

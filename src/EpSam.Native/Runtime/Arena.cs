@@ -152,7 +152,7 @@ public sealed unsafe class Arena : IDisposable
         if (bytes > Capacity - Used)
             throw new ArenaFullException(
                 $"{name} {tensor} needs {Sizes.Text(bytes)}, of the arena's {Sizes.Text(Capacity)} are {Sizes.Text(Capacity - Used)} "
-                + "left: what runs is not what was planned");
+                + (_pieces is null ? "left: what runs is not what was planned" : "left: no plan is that large"));
     }
 
     void Record(Stack<int> alive, string name, ArenaUse use, long bytes, long offset)

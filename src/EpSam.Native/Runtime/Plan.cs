@@ -17,7 +17,7 @@ public sealed record PlanPhase(string Name, int Depth, long Start, long FirstSte
 /// <summary>The memory of a run.</summary>
 public sealed class Plan
 {
-    const long NullBytes = 1L << 39; // half of what the null provider has
+    const long NullBytes = 1L << 43; // 8 TiB of fake addresses
 
     Plan(Arena arena, CuNull device)
     {
@@ -53,7 +53,7 @@ public sealed class Plan
     /// <summary>Runs <paramref name="work"/> on the null provider and sees what it takes.</summary>
     public static Plan Of(Action<Arena> work)
     {
-        CuNull device = CuNull.Create();
+        CuNull device = CuNull.Create(new CuNullOptions(TotalBytes: 2 * NullBytes));
         using Gpu gpu = new(device.Driver, device.Blas);
         using Arena arena = new(gpu, NullBytes, true);
         work(arena);

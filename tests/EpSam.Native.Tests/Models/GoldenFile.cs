@@ -17,14 +17,20 @@ internal sealed class GoldenFile : IParameterSource
     /// <summary>From goldens/folder/name; meta.json beside it has the tolerances.</summary>
     public GoldenFile(string folder, string name)
     {
+        _file = File.ReadAllBytes(Find(folder, name));
+        _data = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(_file);
+        _header = JsonDocument.Parse(_file.AsMemory(8, _data - 8)).RootElement;
+        using JsonDocument meta = JsonDocument.Parse(File.ReadAllBytes(Find(folder, "meta.json")));
+        if (meta.RootElement.TryGetProperty("tolerances", out JsonElement tolerances)) _tolerances = tolerances.Clone();
+    }
+
+    /// <summary>The path of a file of the goldens; ends the test as skipped where it is not there.</summary>
+    public static string Find(string folder, string name)
+    {
         string shared = Environment.GetEnvironmentVariable("EPSAM_SHARED") ?? RepositoryRoot.File("../shared");
         string path = Path.Combine(shared, "goldens", folder, name);
         if (!File.Exists(path)) Assert.Ignore($"the goldens are not there: {path}");
-        _file = File.ReadAllBytes(path);
-        _data = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(_file);
-        _header = JsonDocument.Parse(_file.AsMemory(8, _data - 8)).RootElement;
-        using JsonDocument meta = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(shared, "goldens", folder, "meta.json")));
-        if (meta.RootElement.TryGetProperty("tolerances", out JsonElement tolerances)) _tolerances = tolerances.Clone();
+        return path;
     }
 
     public IEnumerable<string> Names => _header.EnumerateObject().Select(p => p.Name).Where(n => n != "__metadata__");

@@ -1,0 +1,200 @@
+// epsam plan: how much device memory encoding takes, without a device and without weights: peak, by phase, by use, the
+// largest tensors; with --out the timeline as a picture. The plan is made by the model's own code on the null provider.
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using EpSam.Native.Models.Sam;
+using EpSam.Native.Nn;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+using Spectre.Console;
+
+namespace EpSam.Cli.Commands;
+
+internal static class PlanCommand
+{
+    static readonly Option<string> Model = new("--model")
+    {
+        HelpName = "vit_b|vit_l|vit_h|CONFIG.json", DefaultValueFactory = _ => "vit_b", Description = "a published model, or a file of sizes",
+    };
+    static readonly Option<int?> Resolution = new("--resolution") { HelpName = "PIXELS", Description = "side of the input; default: the model's" };
+    static readonly Option<int> Batch = new("--batch") { HelpName = "N", DefaultValueFactory = _ => 1, Description = "images at a time" };
+    static readonly Option<string> Precision = new("--precision")
+    {
+        HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32", Description = "what is multiplied; sums are fp32 in both",
+    };
+    static readonly Option<string?> Budget = new("--memory-budget") { HelpName = "12GiB", Description = "fail when the plan needs more" };
+    static readonly Option<string?> Out = new("--out") { HelpName = "FILE.svg|FILE.html", Description = "write the timeline" };
+    static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
+    static readonly JsonSerializerOptions Layout = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    const int Largest = 8, MostBatch = 4096;
+
+    public static Command Create()
+    {
+        Command command = new("plan", "Show how much device memory a model needs, before anything is allocated.")
+        {
+            Model, Resolution, Batch, Precision, Budget, Out, Json,
+        };
+        command.SetAction(parsed => Run(parsed, parsed.InvocationConfiguration.Output));
+        return command;
+    }
+
+    static int Run(ParseResult parsed, TextWriter writer)
+    {
+        string model = parsed.GetValue(Model)!;
+        SamConfig config = ReadModel(model);
+        if (parsed.GetValue(Resolution) is int resolution) config = config with { ImageSize = resolution };
+        int batch = parsed.GetValue(Batch);
+        if (batch is < 1 or > MostBatch) throw UserError.Usage($"--batch {batch}: expected 1 to {MostBatch}");
+        DType type = parsed.GetValue(Precision) switch
+        {
+            "fp32" => DType.F32, "bf16" => DType.BF16,
+            string other => throw UserError.Usage($"--precision {other}: expected fp32 or bf16"),
+            null => DType.F32,
+        };
+        long? budget = ReadBudget(parsed.GetValue(Budget));
+        string? file = parsed.GetValue(Out);
+        if (file is not null)
+        {
+            if (Path.GetExtension(file).ToLowerInvariant() is not (".svg" or ".html"))
+                throw UserError.Usage($"--out {file}: expected a name that ends with .svg or .html");
+            OutputFiles.RequireWritable(file);
+        }
+
+        Plan plan;
+        try
+        {
+            plan = Encode(config, type, batch);
+        }
+        catch (Exception e) when (e is SamConfigException or ArgumentException or ArenaFullException or OverflowException)
+        {
+            throw new UserError($"{model} with {config.ImageSize} pixels, batch {batch}, cannot be planned: {e.Message}");
+        }
+        string title = string.Create(CultureInfo.InvariantCulture,
+            $"{model}, {config.ImageSize} × {config.ImageSize}, batch {batch}, {(type == DType.F32 ? "fp32" : "bf16")}: encoding");
+        if (file is not null)
+        {
+            string text = Path.GetExtension(file).Equals(".html", StringComparison.OrdinalIgnoreCase)
+                ? PlanTimeline.Html(plan, title) : PlanTimeline.Svg(plan, title);
+            OutputFiles.Write([(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)))]);
+        }
+        if (parsed.GetValue(Json)) writer.WriteLine(JsonSerializer.Serialize(Report(plan), Layout));
+        else Print(writer, plan, title, file);
+        Require(plan, budget, config, type, batch);
+        return ExitCode.Ok;
+    }
+
+    static Plan Encode(SamConfig config, DType type, long batch) => Plan.Of(arena =>
+    {
+        ImageEncoder encoder = new(config, new Parameters(arena, type));
+        Tensor images = arena.Keep("images", DType.F32, encoder.InputShape(batch));
+        encoder.Forward(arena, images, arena.Keep("embedding", type, encoder.OutputShape(batch)));
+    });
+
+    // What else might fit: smaller batches, then half the precision.
+    static void Require(Plan plan, long? budget, SamConfig config, DType type, int batch)
+    {
+        if (budget is not long most) return;
+        IEnumerable<(string, Func<Plan>)> Alternatives()
+        {
+            for (int smaller = batch / 2; smaller >= 1; smaller /= 2)
+            {
+                int b = smaller;
+                yield return ($"--batch {b}", () => Encode(config, type, b));
+            }
+            if (type == DType.BF16) yield break;
+            yield return ($"--precision bf16 with --batch {batch}", () => Encode(config, DType.BF16, batch));
+            if (batch > 1) yield return ("--precision bf16 with --batch 1", () => Encode(config, DType.BF16, 1));
+        }
+        try
+        {
+            plan.Require(most, Alternatives());
+        }
+        catch (BudgetException e)
+        {
+            throw new UserError(e.Message);
+        }
+    }
+
+    static SamConfig ReadModel(string model)
+    {
+        if (SamConfig.Published.TryGetValue(model, out SamConfig? known)) return known;
+        if (!model.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
+            throw UserError.Usage($"--model {model}: expected {string.Join(", ", SamConfig.Published.Keys)} or a .json file of sizes");
+        const int Longest = 1 << 20;
+        using FileStream stream = InputFile.Open(model, "model");
+        if (stream.Length > Longest) throw new UserError($"{model} has {stream.Length} bytes; a file of sizes has at most {Longest}");
+        using StreamReader reader = new(stream);
+        try
+        {
+            return SamConfig.FromJson(reader.ReadToEnd());
+        }
+        catch (SamConfigException e)
+        {
+            throw new UserError($"{model}: {e.Message}");
+        }
+    }
+
+    static long? ReadBudget(string? text)
+    {
+        try
+        {
+            return text is null ? null : Sizes.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw UserError.Usage($"--memory-budget: {e.Message}");
+        }
+    }
+
+    static object Report(Plan plan) => new
+    {
+        PeakBytes = plan.Peak,
+        WeightBytes = plan.AtPeak(ArenaUse.Weight),
+        ActivationBytes = plan.AtPeak(ArenaUse.Activation),
+        WorkspaceBytes = plan.AtPeak(ArenaUse.Workspace),
+        plan.Launches,
+        plan.GemmFlops,
+        Phases = Stages(plan).Select(s => new { s.Name, PeakBytes = s.Peak }),
+        Largest = LargestPieces(plan).Select(p => new { p.Name, Use = p.Use.ToString().ToLowerInvariant(), p.Bytes }),
+    };
+
+    static void Print(TextWriter writer, Plan plan, string title, string? file)
+    {
+        writer.WriteLine(title);
+        writer.WriteLine($"peak {Sizes.Text(plan.Peak)} ({plan.Peak:N0} bytes), one allocation");
+        foreach (ArenaUse use in Enum.GetValues<ArenaUse>())
+            writer.WriteLine($"  {use.ToString().ToLowerInvariant(),-12}{Sizes.Text(plan.AtPeak(use)),12}");
+        writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{plan.Launches} kernels, {plan.GemmFlops / 1e12:F3} TFLOP in matrix products"));
+        Table phases = new Table().Border(TableBorder.Minimal).AddColumns("phase", "peak");
+        foreach ((string name, long peak) in Stages(plan)) phases.AddRow(Markup.Escape(name), Sizes.Text(peak));
+        Terminal.Write(writer, phases);
+        Table largest = new Table().Border(TableBorder.Minimal).AddColumns("largest", "use", "size");
+        foreach (ArenaPiece piece in LargestPieces(plan))
+            largest.AddRow(Markup.Escape(piece.Name), piece.Use.ToString().ToLowerInvariant(), Sizes.Text(piece.Bytes));
+        Terminal.Write(writer, largest);
+        if (file is not null) writer.WriteLine($"timeline: {file}");
+    }
+
+    // Phases one level below the whole; neighbours with the same peak are one line: "blocks.0 … blocks.1".
+    static List<(string Name, long Peak)> Stages(Plan plan)
+    {
+        List<(string First, string Last, long Peak)> stages = [];
+        foreach (PlanPhase phase in plan.Phases.Where(p => p.Depth == 1))
+        {
+            string name = phase.Name[(phase.Name.IndexOf('/') + 1)..];
+            if (stages.Count > 0 && stages[^1].Peak == phase.Peak) stages[^1] = stages[^1] with { Last = name };
+            else stages.Add((name, name, phase.Peak));
+        }
+        return [.. stages.Select(s => (s.First == s.Last ? s.First : $"{s.First} … {s.Last}", s.Peak))];
+    }
+
+    static IEnumerable<ArenaPiece> LargestPieces(Plan plan) =>
+        plan.Pieces.DistinctBy(p => (LastName(p.Name), p.Use, p.Bytes)).OrderByDescending(p => p.Bytes).Take(Largest);
+
+    // The same tensor of another block is not news.
+    static string LastName(string name) => System.Text.RegularExpressions.Regex.Replace(name, @"blocks\.\d+", "blocks.*");
+}

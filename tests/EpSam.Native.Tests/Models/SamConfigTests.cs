@@ -1,0 +1,72 @@
+using EpSam.Native.Models.Sam;
+using EpSam.Native.Nn;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Tests.Models;
+
+/// <summary>Sizes of models: JSON there and back, what is refused; positional tables of other sizes.</summary>
+public sealed class SamConfigTests
+{
+    [TestCase("vit_b")]
+    [TestCase("vit_l")]
+    [TestCase("vit_h")]
+    public void Json_ThereAndBack_IsTheSame(string model)
+    {
+        SamConfig config = SamConfig.Published[model];
+        Assert.That(SamConfig.FromJson(config.ToJson()), Is.EqualTo(config));
+        Assert.That(config.HeadSize, Is.EqualTo(model == "vit_h" ? 80 : 64));
+    }
+
+    [TestCase("{}", null)]
+    [TestCase("""{ "depth": 3, "global_blocks": [2] }""", null)]
+    [TestCase("null", "got null")]
+    [TestCase("[]", "cannot be read")]
+    [TestCase("{", "cannot be read")]
+    [TestCase("""{ "dept": 3 }""", "dept")]
+    [TestCase("""{ "depth": 3 }""", "global_blocks must be 0 to 2, got 5")]
+    [TestCase("""{ "depth": -1 }""", "depth must be 1 to 65536, got -1")]
+    [TestCase("""{ "heads": 10 }""", "embed_dim / heads must be 32, 64 or 80, got 768 / 10")]
+    [TestCase("""{ "heads": 0 }""", "heads must be 1 to 65536, got 0")]
+    [TestCase("""{ "patch_size": 14 }""", "patch_size must be 16, got 14")]
+    public void Json_ThatIsWrong_IsRefusedByName(string json, string? message)
+    {
+        if (message is null) Assert.That(() => SamConfig.FromJson(json), Throws.Nothing);
+        else Assert.That(() => SamConfig.FromJson(json), Throws.TypeOf<SamConfigException>().With.Message.Contains(message));
+    }
+
+    [Test]
+    public void Infer_WithoutAnEncoder_NamesTheFirstMissingTensor() =>
+        Assert.That(() => SamConfig.Infer(new ParameterDictionary()), Throws.TypeOf<SamConfigException>()
+            .With.Message.EqualTo("not a SAM checkpoint: image_encoder.patch_embed.proj.weight is missing"));
+
+    // By hand: 4 to 2 takes the middle of each pair; 2 to 4 lies at -0.25 (held), 0.25, 0.75, 1.25 (held).
+    [Test]
+    public void Rows_OfHalfAndTwiceTheLength_AreWhatTheyAreByHand()
+    {
+        Assert.That(PositionTables.Rows([0, 1, 2, 3], new Shape(4, 1), new Shape(2, 1)), Is.EqualTo(new[] { 0.5f, 2.5f }));
+        Assert.That(PositionTables.Rows([0, 8, 4, 0], new Shape(2, 2), new Shape(4, 2)),
+            Is.EqualTo(new float[] { 0, 8, 1, 6, 3, 2, 4, 0 }));
+    }
+
+    [Test]
+    public void Grid_OfAnotherSize_IsResampledAlongBothAxes() => Assert.That(
+        PositionTables.Grid([0, 4, 8, 12], new Shape(1, 2, 2, 1), new Shape(1, 4, 2, 1)),
+        Is.EqualTo(new float[] { 0, 4, 2, 6, 6, 10, 8, 12 }));
+
+    // The reference's get_rel_pos, whose result is the resampled table's row of each pair of query and key.
+    [TestCase(7, 9)]
+    [TestCase(14, 127)]
+    [TestCase(64, 27)]
+    public void Rows_AgainstTheGoldens_AreWithinTheirTolerance(int size, int length)
+    {
+        GoldenFile golden = new("s01_sam_tiny", "attention_cases.safetensors");
+        string name = $"relpos/{size}_{size}_{length}/R";
+        float[] table = new float[length * 6];
+        Cases.FormulaParameters.Fill($"input:s01/relpos/{size}_{size}_{length}/table", 0, 0.1, table);
+        float[] rows = PositionTables.Rows(table, new Shape(length, 6), new Shape(2 * size - 1, 6));
+        float[] actual = new float[size * size * 6];
+        for (int i = 0; i < actual.Length; i++)
+            actual[i] = rows[(i / 6 / size - i / 6 % size + size - 1) * 6 + i % 6];
+        Assert.That(golden.Compare(name, golden.Read<float>(name), actual), Is.LessThanOrEqualTo(1));
+    }
+}
