@@ -8,14 +8,14 @@ using EpSam.Native.Tensors;
 namespace EpSam.Native.Nn;
 
 /// <summary>Makes values of one shape from values of another: (values, their shape, wanted shape).</summary>
-public delegate float[] Resample(float[] values, Shape from, Shape to);
+public delegate float[] Refit(float[] values, Shape from, Shape to);
 
 /// <summary>Declared parameters of a model and where they lie.</summary>
 /// <param name="arena">Where they are kept.</param>
 /// <param name="type">Type of the matrices, f32 or bf16: the precision of the model.</param>
 public sealed class Parameters(Arena arena, DType type)
 {
-    readonly record struct Entry(Tensor Tensor, Resample? Resample);
+    readonly record struct Entry(Tensor Tensor, Refit? Refit);
 
     readonly OrderedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
@@ -32,8 +32,8 @@ public sealed class Parameters(Arena arena, DType type)
     public Tensor Vector(string name, params ReadOnlySpan<long> shape) => Declare(name, DType.F32, new Shape(shape), null);
 
     /// <summary>A table that stays f32; one of another size in the source is resampled.</summary>
-    public Tensor Table(string name, Resample resample, params ReadOnlySpan<long> shape) =>
-        Declare(name, DType.F32, new Shape(shape), resample);
+    public Tensor Table(string name, Refit refit, params ReadOnlySpan<long> shape) =>
+        Declare(name, DType.F32, new Shape(shape), refit);
 
     /// <summary>
     /// Copies all parameters to the device. The source may have more than these. Throws <see cref="ParameterException"/>, and has
@@ -52,7 +52,7 @@ public sealed class Parameters(Arena arena, DType type)
             source.Read(name, values.AsSpan(0, count));
             Span<float> fitting = stored == entry.Tensor.Shape
                 ? values.AsSpan(0, count)
-                : entry.Resample!(values[..count], stored, entry.Tensor.Shape);
+                : entry.Refit!(values[..count], stored, entry.Tensor.Shape);
             if (entry.Tensor.DType == DType.F32)
             {
                 arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), entry.Tensor);
@@ -64,11 +64,11 @@ public sealed class Parameters(Arena arena, DType type)
         }
     }
 
-    Tensor Declare(string name, DType dtype, Shape shape, Resample? resample)
+    Tensor Declare(string name, DType dtype, Shape shape, Refit? refit)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"the parameter {name} is declared twice");
         Tensor tensor = arena.Keep(name, dtype, shape, ArenaUse.Weight);
-        _entries.Add(name, new Entry(tensor, resample));
+        _entries.Add(name, new Entry(tensor, refit));
         return tensor;
     }
 
@@ -79,13 +79,17 @@ public sealed class Parameters(Arena arena, DType type)
         foreach ((string name, Entry entry) in _entries)
         {
             if (!source.TryGetShape(name, out Shape stored)) wrong.Add($"{name} {entry.Tensor.Shape} is missing");
-            else if (stored != entry.Tensor.Shape && (entry.Resample is null || stored.Rank != entry.Tensor.Shape.Rank || stored.Count == 0))
+            else if (stored != entry.Tensor.Shape && (entry.Refit is null || !CanRefit(stored, entry.Tensor.Shape)))
                 wrong.Add($"{name} must be {entry.Tensor.Shape}, got {stored}");
         }
         if (wrong.Count == 0) return;
         string more = wrong.Count > Shown ? $"; and {wrong.Count - Shown} more" : "";
         throw new ParameterException($"the parameters do not fit the model: {string.Join("; ", wrong.Take(Shown))}{more}");
     }
+
+    // Positions may be more or fewer; their channels may not.
+    static bool CanRefit(Shape from, Shape to) =>
+        from.Rank == to.Rank && from.Count is > 0 and <= int.MaxValue && from[^1] == to[^1] && (from.Rank == 2 || from[0] == to[0]);
 
     static void ToBF16(ReadOnlySpan<float> from, Span<ushort> to) // nearest, ties to even; NaN stays one
     {

@@ -1,6 +1,8 @@
 using EpSam.Cases;
+using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Nn;
+using EpSam.Native.Preprocess;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 using EpSam.VirtualGpu.Checks;
@@ -33,7 +35,7 @@ public sealed class ImageEncoderTests
     public void Tiny_EveryStage_IsWithinTheGoldensTolerance([Values] bool weightsFromFile)
     {
         GoldenFile golden = new(Tiny, "encoder.safetensors");
-        using Checkpoints.StateDict? file = weightsFromFile ? Checkpoints.Checkpoint.Open(GoldenFile.Find(Tiny, "weights_legacy.pth")) : null;
+        using StateDict? file = weightsFromFile ? Checkpoint.Open(GoldenFile.Find(Tiny, "weights_legacy.pth")) : null;
         IParameterSource? weights = file is null ? null : new CheckpointParameters(file);
         EncoderRun run = new(TinyConfig, DType.F32, weights, TwoImages(golden), CheckFlags.All);
         Assert.Multiple(() =>
@@ -151,7 +153,7 @@ public sealed class ImageEncoderTests
         const int Side = 1024, Height = 683;
         Imaging.Raster image = Imaging.ImageReader.ReadRgb(GoldenFile.Find("images", "truck_h427_w640.png"));
         byte[] resized = new byte[Height * Side * 3];
-        Preprocess.Resample.PillowBilinear(image.Pixels, image.Height, image.Width, 3, resized, Height, Side);
+        Resample.PillowBilinear(image.Pixels, image.Height, image.Width, 3, Height, Side, resized);
         float[] pixels = new float[Side * Side * 3];
         for (int i = 0; i < resized.Length; i++) pixels[i] = (resized[i] - Mean[i % 3]) / Deviation[i % 3];
         return pixels;

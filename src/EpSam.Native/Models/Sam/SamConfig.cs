@@ -25,7 +25,7 @@ public sealed record SamConfig
     /// <summary>Side of the windows of all blocks without global attention.</summary>
     public int WindowSize { get; init; } = 14;
     /// <summary>Blocks, from 0, whose tokens see the whole image.</summary>
-    public EquatableList<int> GlobalBlocks { get; init; } = [2, 5, 8, 11];
+    public IntList GlobalBlocks { get; init; } = [2, 5, 8, 11];
     /// <summary>Channels of the embedding, prompts and decoder.</summary>
     public int OutChannels { get; init; } = 256;
     /// <summary>Channels between the convolutions of a mask prompt.</summary>
