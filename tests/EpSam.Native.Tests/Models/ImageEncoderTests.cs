@@ -1,4 +1,5 @@
 using EpSam.Cases;
+using EpSam.Imaging;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Nn;
@@ -151,7 +152,7 @@ public sealed class ImageEncoderTests
     static float[] Truck()
     {
         const int Side = 1024, Height = 683;
-        Imaging.Raster image = Imaging.ImageReader.ReadRgb(GoldenFile.Find("images", "truck_h427_w640.png"));
+        Raster image = ImageReader.ReadRgb(GoldenFile.Find("images", "truck_h427_w640.png"));
         byte[] resized = new byte[Height * Side * 3];
         Resample.PillowBilinear(image.Pixels, image.Height, image.Width, 3, Height, Side, resized);
         float[] pixels = new float[Side * Side * 3];
