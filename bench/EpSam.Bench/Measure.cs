@@ -34,8 +34,12 @@ internal static class Measure
         return Timing.Of(times);
     }
 
-    /// <summary>Two rivals in turn, so that what the machine does meanwhile meets both.</summary>
-    public static (Timing A, Timing B) Alternate(Action a, Action b, int least = 5, double seconds = 1.5)
+    /// <summary>
+    /// Two rivals in turn, so that what the machine does meanwhile meets both. Settle is slept before every run: threads
+    /// of the one that ran last may still spin, waiting for more (OpenBLAS: 2^26 cycles), and take a core from the other.
+    /// </summary>
+    public static (Timing A, Timing B) Alternate(
+        Action a, Action b, int least = 5, double seconds = 1.5, TimeSpan settle = default)
     {
         a();
         b();
@@ -43,7 +47,9 @@ internal static class Measure
         long start = Stopwatch.GetTimestamp();
         while (ours.Count < least || Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
         {
+            Thread.Sleep(settle);
             ours.Add(Once(a));
+            Thread.Sleep(settle);
             theirs.Add(Once(b));
         }
         return (Timing.Of(ours), Timing.Of(theirs));

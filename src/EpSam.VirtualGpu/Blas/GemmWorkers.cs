@@ -1,6 +1,7 @@
 // Threads and buffers of the matrix product. Buffers are kept between calls: fresh pages from the system cost more
 // than packing into them.
 using System.Runtime.InteropServices;
+using EpSam.VirtualGpu.Exec;
 
 namespace EpSam.VirtualGpu.Blas;
 
@@ -25,8 +26,7 @@ internal static unsafe class GemmWorkers
             for (int i; (i = Interlocked.Increment(ref next) - 1) < count;) task(i, buffer.Address);
             if (bufferBytes > 0) Return(buffer);
         }
-        if (workers <= 1) Work(0);
-        else Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, Work);
+        Workers.Run(workers, Work);
     }
 
     /// <summary>A buffer of at least this size, with arbitrary contents.</summary>
