@@ -101,10 +101,8 @@ public static unsafe class ImageReader
         image = ToRgbOrGrey(scope, image, info, options.Alpha);
         if (channels == 1 && vips_image_get_bands(image) == 3)
             image = scope.Run(ImagingError.Damaged, "colourspace", image, ("space", "b-w"));
-        // Turning needs rows in any order, a reader gives them from the top: so decode first.
-        if (options.ApplyOrientation && info.Orientation != 1)
-            image = scope.Run(ImagingError.Damaged, "autorot", scope.ToMemory(image));
-        return Copy(scope, image, channels);
+        Raster raster = Copy(scope, image, channels);
+        return options.ApplyOrientation && info.Orientation != 1 ? Turned(raster, info.Orientation) : raster;
     }
 
     static void CheckSize(ImageInfo info, string name, ImageLimits limits)
@@ -159,22 +157,31 @@ public static unsafe class ImageReader
     static Raster Copy(VipsScope scope, nint image, int channels)
     {
         int width = vips_image_get_width(image), height = vips_image_get_height(image);
-        int bands = vips_image_get_bands(image);
-        nuint size;
-        void* data = vips_image_write_to_memory(image, &size);
-        if (data == null) throw scope.Failed(ImagingError.Damaged);
-        try
+        byte[] decoded = scope.Pixels(image);
+        if (vips_image_get_bands(image) == channels) return new Raster(width, height, channels, decoded);
+        byte[] pixels = new byte[checked(width * height * channels)];
+        Spread(decoded, pixels);
+        return new Raster(width, height, channels, pixels);
+    }
+
+    /// <summary>The picture as it is meant to be seen. Exif 2.3, tag 274: 5 to 8 lie on their side.</summary>
+    static Raster Turned(Raster from, int orientation)
+    {
+        (int w, int h, int c) = (from.Width, from.Height, from.Channels);
+        (int width, int height) = orientation >= 5 ? (h, w) : (w, h);
+        byte[] pixels = new byte[from.Pixels.Length];
+        for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
         {
-            byte[] pixels = new byte[checked(width * height * channels)];
-            ReadOnlySpan<byte> from = new(data, checked((int)size));
-            if (bands == channels) from.CopyTo(pixels);
-            else Spread(from, pixels);
-            return new Raster(width, height, channels, pixels);
+            (int column, int row) = orientation switch
+            {
+                2 => (w - 1 - x, y), 3 => (w - 1 - x, h - 1 - y), 4 => (x, h - 1 - y), 5 => (y, x),
+                6 => (y, h - 1 - x), 7 => (w - 1 - y, h - 1 - x), _ => (w - 1 - y, x),
+            };
+            for (int band = 0; band < c; band++)
+                pixels[((y * width) + x) * c + band] = from.Pixels[((row * w) + column) * c + band];
         }
-        finally
-        {
-            g_free(data);
-        }
+        return new Raster(width, height, c, pixels);
     }
 
     static void Spread(ReadOnlySpan<byte> grey, Span<byte> rgb)

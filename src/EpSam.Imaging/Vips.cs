@@ -110,8 +110,9 @@ internal static unsafe partial class Vips
     [LibraryImport(V)]
     public static partial nint vips_image_new_from_memory(
         void* data, nuint size, int width, int height, int bands, int format);
-    [LibraryImport(V)] public static partial nint vips_image_copy_memory(nint image);
-    [LibraryImport(V)] public static partial void* vips_image_write_to_memory(nint image, nuint* size);
+    [LibraryImport(V)] internal static partial nint vips_region_new(nint image);
+    [LibraryImport(V)] internal static partial byte* vips_region_fetch(
+        nint region, int left, int top, int width, int height, nuint* length);
     [LibraryImport(V)] public static partial int vips_image_get_width(nint image);
     [LibraryImport(V)] public static partial int vips_image_get_height(nint image);
     [LibraryImport(V)] public static partial int vips_image_get_bands(nint image);

@@ -7,6 +7,8 @@ namespace EpSam.Imaging;
 /// <summary>The images of one piece of work. Not thread-safe.</summary>
 internal sealed unsafe class VipsScope(string name) : IDisposable
 {
+    const int StripRows = 64;
+
     readonly List<nint> owned = [];
 
     /// <summary>Runs an image to image operation; arguments are given as text, enums by their nick names.</summary>
@@ -47,11 +49,32 @@ internal sealed unsafe class VipsScope(string name) : IDisposable
         return image != 0 ? Own(image) : throw Failed(ImagingError.CannotEncode);
     }
 
-    /// <summary>Decodes everything that has been left for later.</summary>
-    public nint ToMemory(nint image)
+    /// <summary>
+    /// Decodes the pixels of an 8-bit image, a strip at a time from the top, on this thread: when libvips decodes on
+    /// threads of its own (vips_image_write_to_memory), now and then an error of theirs does not reach the caller.
+    /// </summary>
+    public byte[] Pixels(nint image)
     {
-        nint copy = vips_image_copy_memory(image);
-        return copy != 0 ? Own(copy) : throw Failed(ImagingError.Damaged);
+        int width = vips_image_get_width(image), height = vips_image_get_height(image);
+        byte[] pixels = new byte[checked(width * height * vips_image_get_bands(image))];
+        nint region = vips_region_new(image);
+        try
+        {
+            for (int top = 0, at = 0; top < height; top += StripRows)
+            {
+                nuint length;
+                byte* strip = vips_region_fetch(region, 0, top, width, Math.Min(StripRows, height - top), &length);
+                if (strip == null) throw Failed(ImagingError.Damaged);
+                new ReadOnlySpan<byte>(strip, checked((int)length)).CopyTo(pixels.AsSpan(at));
+                g_free(strip);
+                at += (int)length;
+            }
+        }
+        finally
+        {
+            g_object_unref(region);
+        }
+        return pixels;
     }
 
     /// <summary>Encodes with a "..._buffer" saver.</summary>
