@@ -43,17 +43,15 @@ internal static unsafe class Divergence
         return w->Pc = pc;
     }
 
-    /// <summary>The running path has arrived at its reconvergence point: goes on with the top entry.</summary>
-    public static int Join(Warp* w) => Pop(w);
-
     /// <summary>The active lanes have finished: goes on with the top entry, -1 when there is none.</summary>
     public static int Exit(Warp* w)
     {
         w->Live &= ~w->Active;
-        return Pop(w);
+        return Join(w);
     }
 
-    static int Pop(Warp* w)
+    /// <summary>The running path has arrived at its reconvergence point: goes on with the top entry.</summary>
+    public static int Join(Warp* w)
     {
         while (w->Depth > 0)
         {

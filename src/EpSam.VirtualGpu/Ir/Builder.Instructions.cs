@@ -41,12 +41,10 @@ internal sealed partial class Builder
             case "membar" or "fence": Fence(s); break;
             case "nanosleep" or "pragma": break;
             case "trap" or "brkpt": EmitWarp(s.Opcode, s, [], []); break;
-            case "isspacep": Emit(Key(s), Destination(s.Operands[0]), true, Source(s.Operands[1], RegClass.W64)); break;
+            case "isspacep": Emit(s.Text, Destination(s.Operands[0]), true, Source(s.Operands[1], RegClass.W64)); break;
             default: General(s); break;
         }
     }
-
-    static string Key(PtxStatement s) => s.Text;
 
     // ---- the general case ----
 
@@ -197,10 +195,11 @@ internal sealed partial class Builder
 
     /// <summary>Adds a warp operation whose operand list is the destinations, then the sources.</summary>
     void EmitWarp(string key, PtxStatement s, List<Reg?> dsts, List<Src> sources, params ReadOnlySpan<Slot> layout) =>
-        EmitWarp(key, key, s, dsts, sources, layout);
+        EmitWarp(key, key, s, dsts, sources, layout, uniform: null);
 
     void EmitWarp(
-        string key, string checkedKey, PtxStatement s, List<Reg?> dsts, List<Src> sources, ReadOnlySpan<Slot> layout)
+        string key, string checkedKey, PtxStatement s, IReadOnlyList<Reg?> dsts, List<Src> sources,
+        ReadOnlySpan<Slot> layout, UniformLoad? uniform)
     {
         if (!LaneTable.TryWarp(key, false, out LaneMethod? method)) throw Unsupported(key);
         LaneTable.TryWarp(checkedKey, true, out LaneMethod? checkedMethod);
@@ -212,7 +211,8 @@ internal sealed partial class Builder
         }
         Add(new Op
         {
-            Kind = OpKind.Warp, Position = s.Position, Method = method, CheckedMethod = checkedMethod,
+            Kind = OpKind.Warp, Position = s.Position,
+            Method = method, CheckedMethod = checkedMethod, Uniform = uniform,
             Dsts = [.. dsts], Sources = [.. sources], Layout = [.. slots], Class = ClassOf(key),
             Guard = s.Guard is null ? null : RegOf(s.Guard), GuardNegated = s.GuardNegated,
         });

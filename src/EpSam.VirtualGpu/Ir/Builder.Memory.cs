@@ -91,7 +91,9 @@ internal sealed partial class Builder
             Reg? d = Destination(to[i]);
             direct[i] = d is null || NeedsFill(d, type, to[i]) ? d is null ? null : Temp(cls) : d;
         }
-        EmitLoad(key, s, direct, address, offset, Uniform(space, type, bytes, offset));
+        List<Slot> layout = AddressSlots(0, offset, address);
+        for (int i = 0; i < elements; i++) layout.Add(Slot.D(i));
+        EmitWarp(key, key, s, direct, [address], layout.ToArray(), Uniform(space, type, bytes, offset));
         for (int i = 0; i < elements; i++)
             if (Destination(to[i]) is { } d && d != direct[i]) Filled(d, direct[i]!, type, to[i]);
     }
@@ -103,21 +105,6 @@ internal sealed partial class Builder
         "param" => new UniformLoad(StateSpace.Param, bytes, type[0] == 's', offset),
         _ => null,
     };
-
-    void EmitLoad(string key, PtxStatement s, Reg?[] dsts, Reg address, int offset, UniformLoad? uniform)
-    {
-        if (!LaneTable.TryWarp(key, false, out LaneMethod? method)) throw Unsupported(key);
-        LaneTable.TryWarp(key, true, out LaneMethod? checkedMethod);
-        List<Slot> layout = AddressSlots(0, offset, address);
-        for (int i = 0; i < dsts.Length; i++) layout.Add(Slot.D(i));
-        Add(new Op
-        {
-            Kind = OpKind.Warp, Position = s.Position,
-            Method = method, CheckedMethod = checkedMethod, Uniform = uniform,
-            Dsts = dsts, Sources = [address], Layout = [.. layout], Class = ClassOf("ld"),
-            Guard = s.Guard is null ? null : RegOf(s.Guard), GuardNegated = s.GuardNegated,
-        });
-    }
 
     static List<Slot> AddressSlots(int source, int offset, Reg address) =>
         [Slot.S(source), Slot.R(offset), Slot.R(address.Class == RegClass.W64 ? 1 : 0)];
@@ -159,7 +146,7 @@ internal sealed partial class Builder
         }
         string streaming = key.Replace("st.global.", "st.global.cs.", StringComparison.Ordinal);
         bool streams = s.Modifiers.Contains("cs") && LaneTable.TryWarp(streaming, false, out _);
-        EmitWarp(streams ? streaming : key, key, s, [], sources, layout.ToArray());
+        EmitWarp(streams ? streaming : key, key, s, [], sources, layout.ToArray(), uniform: null);
     }
 
     /// <summary>The low bytes of the operand, whatever the width of its register.</summary>

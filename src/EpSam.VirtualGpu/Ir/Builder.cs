@@ -133,7 +133,7 @@ internal sealed partial class Builder
         }
         else
         {
-            target ??= ExitBlock();
+            target ??= NewBlock(statement.Position);
             Branch(RegOf(statement.Guard), statement.GuardNegated, target, behind);
         }
         block = behind;
@@ -144,8 +144,6 @@ internal sealed partial class Builder
         block.End = EndKind.Branch;
         (block.Condition, block.Negated, block.Taken, block.Next) = (condition, negated, taken, next);
     }
-
-    Block ExitBlock() => NewBlock(statement.Position);
 
     // ---- calls ----
 

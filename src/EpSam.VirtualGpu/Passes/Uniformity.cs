@@ -14,13 +14,12 @@ internal sealed class Uniformity
     public required bool[] Divergent { get; init; }    // by block: its branch may diverge
     public required BitSet[] Held { get; init; }       // by block
     public required BitSet[] Joining { get; init; }    // by block: what waiting lanes hold while others join here
-    public required bool[] Partial { get; init; }      // by block: may run with some of the live lanes only
     public required bool Checks { get; init; }         // loads stay per lane, so that each access is checked
 
     public static Uniformity Run(Kernel kernel, Liveness liveness, int[] reconvergence, bool checks)
     {
         int n = kernel.Blocks.Count;
-        bool[] uniform = new bool[kernel.Regs.Count], divergent = new bool[n], partial = new bool[n];
+        bool[] uniform = new bool[kernel.Regs.Count], divergent = new bool[n];
         BitSet[] held = new BitSet[n], joining = new BitSet[n];
         for (int i = 0; i < n; i++)
             (held[i], joining[i]) = (new BitSet(kernel.Regs.Count), new BitSet(kernel.Regs.Count));
@@ -33,7 +32,7 @@ internal sealed class Uniformity
             {
                 if (block.End != EndKind.Branch || divergent[block.Index] || uniform[block.Condition!.Index]) continue;
                 divergent[block.Index] = changed = true;
-                Hold(kernel, liveness, block, reconvergence[block.Index], held, joining, partial);
+                Hold(kernel, liveness, block, reconvergence[block.Index], held, joining);
             }
             foreach (Block block in kernel.Blocks)
             foreach (Op op in block.Ops)
@@ -45,7 +44,7 @@ internal sealed class Uniformity
         return new Uniformity
         {
             Uniform = uniform, Divergent = divergent, Held = held,
-            Joining = joining, Partial = partial, Checks = checks,
+            Joining = joining, Checks = checks,
         };
     }
 
@@ -63,7 +62,7 @@ internal sealed class Uniformity
     /// <summary>Marks the blocks that may run while lanes of this branch wait, and what those lanes hold.</summary>
     static void Hold(
         Kernel kernel, Liveness liveness, Block branch, int meet,
-        BitSet[] held, BitSet[] joining, bool[] partial)
+        BitSet[] held, BitSet[] joining)
     {
         BitSet waiting = liveness.In[branch.Next!.Index].Copy();
         waiting.Unite(liveness.In[branch.Taken!.Index]);
@@ -77,7 +76,6 @@ internal sealed class Uniformity
         while (pending.TryPop(out int b))
         {
             if (b == meet || !seen.Add(b)) continue;
-            partial[b] = true;
             held[b].Unite(waiting);
             Block block = kernel.Blocks[b];
             for (int i = 0; i < block.SuccessorCount; i++) pending.Push(block.Successor(i).Index);

@@ -77,7 +77,7 @@ public sealed class LayeringTests
     public void VirtualGpu_Sources_NameNoShippedKernel()
     {
         string folder = RepositoryRoot.File("kernels/ptx");
-        if (!Directory.Exists(folder)) Assert.Ignore("no kernels yet");
+        Assert.That(folder, Does.Exist);
         string[] entries =
             [.. Directory.GetFiles(folder, "*.ptx").SelectMany(File.ReadLines)
                 .Select(l => System.Text.RegularExpressions.Regex.Match(l, @"\.entry\s+(\w+)"))
