@@ -91,7 +91,7 @@ public sealed class Parameters(Arena arena, DType type)
     static bool CanRefit(Shape from, Shape to) =>
         from.Rank == to.Rank && from.Count is > 0 and <= int.MaxValue && from[^1] == to[^1] && (from.Rank == 2 || from[0] == to[0]);
 
-    static void ToBF16(ReadOnlySpan<float> from, Span<ushort> to) // nearest, ties to even; NaN stays one
+    internal static void ToBF16(ReadOnlySpan<float> from, Span<ushort> to) // nearest, ties to even; NaN stays one
     {
         for (int i = 0; i < from.Length; i++)
         {
