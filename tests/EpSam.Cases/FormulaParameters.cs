@@ -37,7 +37,7 @@ public sealed class FormulaParameters(IEnumerable<KeyValuePair<string, Shape>> s
         Fill(prefix + name, offset, factor, values);
     }
 
-    /// <summary>offset + factor·v in double, rounded once; inputs of the goldens are made so too.</summary>
+    /// <summary>offset + factor·v in double, rounded once.</summary>
     public static unsafe void Fill(string key, double offset, double factor, Span<float> values)
     {
         const int Part = 1 << 16;
@@ -52,6 +52,14 @@ public sealed class FormulaParameters(IEnumerable<KeyValuePair<string, Shape>> s
                     to[i] = (float)(offset + factor * (2 * ((Mix(start + (ulong)i * Golden) >> 40) / 16777216.0) - 1));
             });
         }
+    }
+
+    /// <summary>factor·v: inputs of the goldens.</summary>
+    public static float[] Floats(string key, int count, double factor = 1)
+    {
+        float[] values = new float[count];
+        Fill(key, 0, factor, values);
+        return values;
     }
 
     /// <summary>The bytes floor(256·u): images of the goldens.</summary>

@@ -1,3 +1,4 @@
+using EpSam.Cases;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Nn;
 using EpSam.Native.Tensors;
@@ -59,14 +60,13 @@ public sealed class SamConfigTests
     [TestCase(64, 27)]
     public void Rows_AgainstTheGoldens_AreWithinTheirTolerance(int size, int length)
     {
-        GoldenFile golden = new("s01_sam_tiny", "attention_cases.safetensors");
+        Golden golden = Golden.Open("s01_sam_tiny/attention_cases.safetensors");
         string name = $"relpos/{size}_{size}_{length}/R";
-        float[] table = new float[length * 6];
-        Cases.FormulaParameters.Fill($"input:s01/relpos/{size}_{size}_{length}/table", 0, 0.1, table);
+        float[] table = FormulaParameters.Floats($"input:s01/relpos/{size}_{size}_{length}/table", length * 6, 0.1);
         float[] rows = PositionTables.Rows(table, new Shape(length, 6), new Shape(2 * size - 1, 6));
         float[] actual = new float[size * size * 6];
         for (int i = 0; i < actual.Length; i++)
             actual[i] = rows[(i / 6 / size - i / 6 % size + size - 1) * 6 + i % 6];
-        Assert.That(golden.Compare(name, golden.Read<float>(name), actual), Is.LessThanOrEqualTo(1));
+        Assert.That(golden.Compare(name, actual), Is.LessThanOrEqualTo(1));
     }
 }

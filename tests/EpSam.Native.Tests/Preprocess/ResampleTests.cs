@@ -2,7 +2,7 @@
 using System.Text.Json;
 using EpSam.Imaging;
 using EpSam.Native.Preprocess;
-using EpSam.Native.Tests.Masks;
+using EpSam.Cases;
 
 namespace EpSam.Native.Tests.Preprocess;
 
@@ -16,7 +16,7 @@ public sealed class ResampleTests
     public void PillowBilinear_FormulaImages_AsPillow(string name, int height, int width)
     {
         Golden golden = Golden.Open(Pil);
-        byte[] source = Golden.FormulaBytes($"input:s04b/pil/{height}x{width}", height * width * 3);
+        byte[] source = FormulaParameters.Bytes($"input:s04b/pil/{height}x{width}", height * width * 3);
         Resized(golden, name, source, height, width, 3);
     }
 
@@ -25,7 +25,7 @@ public sealed class ResampleTests
     public void PillowBilinear_TorchvisionResize_AsPillow(string name, int height, int width)
     {
         Golden golden = Golden.Open(Pil);
-        byte[] source = Golden.FormulaBytes($"input:s04b/trresize/{height}x{width}", height * width * 3);
+        byte[] source = FormulaParameters.Bytes($"input:s04b/trresize/{height}x{width}", height * width * 3);
         Resized(golden, name, source, height, width, 3);
     }
 
@@ -48,7 +48,7 @@ public sealed class ResampleTests
 
     static void Resized(Golden golden, string name, byte[] source, int height, int width, int channels)
     {
-        int[] shape = golden.Shape(name);
+        int[] shape = golden.Sizes(name);
         byte[] to = new byte[shape[0] * shape[1] * channels];
         Resample.PillowBilinear(source, height, width, channels, shape[0], shape[1], to);
         Assert.That(to, Is.EqualTo(golden.Read<byte>(name)));
@@ -86,7 +86,7 @@ public sealed class ResampleTests
     [Test]
     public void PillowBilinear_SameSize_Copies()
     {
-        byte[] from = Golden.FormulaBytes("copy", 6 * 4 * 3), to = new byte[6 * 4 * 3];
+        byte[] from = FormulaParameters.Bytes("copy", 6 * 4 * 3), to = new byte[6 * 4 * 3];
         Resample.PillowBilinear(from, 6, 4, 3, 6, 4, to);
         Assert.That(to, Is.EqualTo(from));
     }
@@ -127,7 +127,7 @@ public sealed class ResampleTests
     public void TorchBilinear_RelativePositions_AsTorch(int size, int length)
     {
         Golden golden = Golden.Open("s01_sam_tiny/attention_cases.safetensors");
-        float[] table = Golden.FormulaFloats(string.Format(RelPosKey, size, size, length), length * 6, 0.1);
+        float[] table = FormulaParameters.Floats(string.Format(RelPosKey, size, size, length), length * 6, 0.1);
         float[] expected = golden.Read<float>($"relpos/{size}_{size}_{length}/R");
         int rows = 2 * size - 1;
         float[] resized = new float[rows * 6];
