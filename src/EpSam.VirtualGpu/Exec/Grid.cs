@@ -1,4 +1,6 @@
-// Runs a grid: blocks are handed out to worker threads one at a time, in order. The first fault stops the grid.
+// Runs a grid: blocks are handed out to worker threads one at a time, in order. A fault stops the grid: no further block
+// starts, those running finish. Of several faults that of the lowest block is reported; all blocks below it have run, so
+// the report is the same for any number of workers and any timing (as long as blocks do not depend on each other).
 using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.VirtualGpu.Exec;
@@ -40,7 +42,8 @@ internal static class Grid
 
     sealed class GridRun(Program program, LaunchContext context, Dim3 grid, long count)
     {
-        long next;
+        readonly Lock gate = new();
+        long next, faultyBlock = long.MaxValue;
         volatile KernelFault? fault;
 
         public KernelFault? Fault => fault;
@@ -48,9 +51,10 @@ internal static class Grid
         public void Work(BlockRunner runner)
         {
             LaunchContext.Current = context;
+            long i = -1;
             try
             {
-                for (long i; fault is null && (i = Interlocked.Increment(ref next) - 1) < count;)
+                while (fault is null && (i = Interlocked.Increment(ref next) - 1) < count)
                     runner.Run(
                         new Dim3((int)(i % grid.X), (int)(i / grid.X % grid.Y), (int)(i / ((long)grid.X * grid.Y))));
             }
@@ -58,12 +62,18 @@ internal static class Grid
             {
                 thrown.Kernel = program.Name;
                 if (thrown.Line > 0) thrown.Instruction = program.LineText(thrown.Line);
-                Interlocked.CompareExchange(ref fault, thrown, null);
+                Keep(thrown, i);
             }
             finally
             {
                 LaunchContext.Current = null;
             }
+        }
+
+        void Keep(KernelFault thrown, long block)
+        {
+            lock (gate)
+                if (block < faultyBlock) (fault, faultyBlock) = (thrown, block);
         }
     }
 }

@@ -21,11 +21,13 @@ internal sealed unsafe class SeededBugTests(bool interpret)
     [TearDown]
     public void Close() => gpu.Dispose();
 
-    CUfunction Kernel(string body, string declarations = "") => gpu.Find(gpu.Load(Head + declarations +
+    CUfunction Kernel(string body, string declarations = "") => gpu.Find(gpu.Load(Source(body, declarations)), "buggy");
+
+    static string Source(string body, string declarations = "") => Head + declarations +
         ".visible .entry buggy(.param .u64 data)\n{\n.reg .b64 %p, %a;\n.reg .b32 %r<8>;\n.reg .pred %q;\n" +
         "ld.param.u64 %p, [data];\nmov.u32 %r0, %tid.x;\nmul.wide.u32 %a, %r0, 4;\nadd.u64 %a, %a, %p;\n" +
         "mov.u32 %r1, %ctaid.x;\n" +
-        body + "\nret;\n}\n"), "buggy");
+        body + "\nret;\n}\n";
 
     // Lines 1-3 head, 4 entry, 5 {, 6-8 registers, 9-13 addresses: the body starts at line 14.
     const string FirstLine = "PTX line 14";
@@ -38,6 +40,19 @@ internal sealed unsafe class SeededBugTests(bool interpret)
         gpu.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, gpu.Launch(kernel, (2, 1, 1), (64, 1, 1), 0, data.Value),
             "OutOfBounds", "kernel buggy", FirstLine, "st.global.u32", "block (0,0,0)", "thread (40,0,0)",
             $"0x{data.Value + 160:x}", "160 bytes");
+    }
+
+    [Test]
+    public void FaultsOfManyBlocks_TheLowestBlocksIsReported_WhateverFailsFirst()
+    {
+        // Every block writes below the allocation; block 0 counts to 100,000 before, the others do not.
+        using VirtualDevice two = new(new VirtualGpuOptions { Interpret = interpret, Workers = 2 });
+        CUdeviceptr data = two.Upload(new uint[64]);
+        CUfunction kernel = two.Find(two.Load(Source(
+            "setp.eq.u32 %q, %r1, 0;\nselp.u32 %r2, 100000, 1, %q;\nLOOP:\nsub.u32 %r2, %r2, 1;\n" +
+            "setp.ne.u32 %q, %r2, 0;\n@%q bra LOOP;\nst.global.u32 [%p+-4], %r0;")), "buggy");
+        two.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, two.Launch(kernel, (40, 1, 1), (64, 1, 1), 0, data.Value),
+            "OutOfBounds", "PTX line 20", "block (0,0,0)", "thread (0,0,0)");
     }
 
     [Test]
