@@ -1,7 +1,8 @@
 // All device memory of a run, in one driver allocation that is never followed by another. Two stacks grow towards each
 // other: at the bottom what lives on (weights, results, what backward needs), at the top temporaries, which end with their
 // scope. Addresses follow from the order of calls alone, so running the same code once on the null provider gives the
-// size to the byte (Plan.cs). Nothing is ever freed alone: a scope's end is one subtraction.
+// size to the byte (Plan.cs). Gradients are neither: they live from one op's backward to another's, in no order, so they
+// are lent from the first gap at the top and given back one by one.
 using EpSam.Cuda;
 using EpSam.Native.Tensors;
 
@@ -39,9 +40,17 @@ public sealed unsafe class Arena : IDisposable
 
     const long BlasWorkspaceBytes = 8 << 20; // cuBLAS's advice is 4 MiB up to sm_86; without ours it would allocate itself
 
+    const int Lent = -1;                      // in place of a scope's depth: ended by GiveBack, not with a scope
+
+    readonly record struct TopPiece(long Offset, long Bytes, int Depth, long Born)
+    {
+        public long End => Offset + Bytes;
+    }
+
     readonly ulong _base;
     readonly List<ArenaPiece>? _pieces;
-    readonly Stack<int> _kept = new(), _temporary = new(); // indices of living pieces, when recording
+    readonly Stack<int> _kept = new();        // indices of living pieces at the bottom, when recording
+    readonly List<TopPiece> _temporary = [];  // living pieces at the top by their offset from there
     readonly List<string> _path = [];
     long _bottom, _top, _taken;
     int _scopes;
@@ -88,9 +97,10 @@ public sealed unsafe class Arena : IDisposable
     {
         Tensor tensor = new(default, type, shape);
         long bytes = Align(tensor.Bytes);
-        Reserve(name, tensor, bytes);
+        Reserve(name, tensor, bytes, bytes);
         tensor = tensor with { Address = new CUdeviceptr(_base + (ulong)_bottom) };
-        Record(_kept, name, use, bytes, _bottom);
+        if (_pieces is not null) _kept.Push(_pieces.Count);
+        Record(name, use, bytes, _bottom);
         _bottom += bytes;
         Note();
         return tensor;
@@ -100,13 +110,21 @@ public sealed unsafe class Arena : IDisposable
     public Tensor Take(string name, DType type, Shape shape)
     {
         if (_scopes == 0) throw new InvalidOperationException($"{name}: temporaries are taken inside of a scope");
-        Tensor tensor = new(default, type, shape);
-        long bytes = Align(tensor.Bytes);
-        Reserve(name, tensor, bytes);
-        Record(_temporary, name, ArenaUse.Workspace, bytes, _top);
-        _top += bytes;
-        Note();
-        return tensor with { Address = new CUdeviceptr(_base + (ulong)(Capacity - _top)) };
+        return TakeFromTop(name, type, shape, _scopes);
+    }
+
+    /// <summary>Takes memory until <see cref="GiveBack"/>, whatever scopes end before. Content is undefined.</summary>
+    internal Tensor Lend(string name, DType type, Shape shape) => TakeFromTop(name, type, shape, Lent);
+
+    /// <summary>Ends what <see cref="Lend"/> gave.</summary>
+    internal void GiveBack(Tensor tensor)
+    {
+        long end = Capacity - (long)(tensor.Address.Value - _base);
+        int i = _temporary.FindIndex(p => p.End == end && p.Depth == Lent);
+        if (i < 0) throw new InvalidOperationException($"{tensor} is given back but was not lent, or twice");
+        EndPiece(_temporary[i].Born);
+        _temporary.RemoveAt(i);
+        _top = TopEnd();
     }
 
     /// <summary><c>using (arena.Scope("attn")) …</c>: its end gives back the temporaries taken inside.</summary>
@@ -128,38 +146,62 @@ public sealed unsafe class Arena : IDisposable
     {
         _path.Add(name);
         if (_pieces is not null) Phases.Add(new PlanPhase(string.Join('/', _path), _scopes, Used, _taken));
-        return new ArenaScope(this, ++_scopes, bottom ? _bottom : -1, _top, Phases.Count - 1);
+        return new ArenaScope(this, ++_scopes, bottom ? _bottom : -1, Phases.Count - 1);
     }
 
-    internal void Close(int depth, long bottom, long top, int phase)
+    internal void Close(int depth, long bottom, int phase)
     {
         if (depth != _scopes) throw new InvalidOperationException($"scope {depth} ends inside of scope {_scopes}");
         _scopes--;
         _path.RemoveAt(_path.Count - 1);
-        _top = top;
-        End(_temporary, top);
-        if (bottom >= 0)
+        if (bottom >= 0) Rewind(bottom);
+        for (int i = _temporary.Count - 1; i >= 0; i--)
         {
-            _bottom = bottom;
-            End(_kept, bottom);
+            if (_temporary[i].Depth < depth) continue; // also what is lent
+            EndPiece(_temporary[i].Born);
+            _temporary.RemoveAt(i);
         }
+        _top = TopEnd();
         if (phase >= 0) Phases[phase] = Phases[phase] with { LastStep = _taken };
     }
 
-    void Reserve(string name, in Tensor tensor, long bytes)
+    Tensor TakeFromTop(string name, DType type, Shape shape, int depth)
+    {
+        Tensor tensor = new(default, type, shape);
+        long bytes = Align(tensor.Bytes);
+        int at = 0;
+        long offset = 0;
+        for (; at < _temporary.Count && _temporary[at].Offset - offset < bytes; at++) offset = _temporary[at].End;
+        Reserve(name, tensor, bytes, Math.Max(0, offset + bytes - _top));
+        _temporary.Insert(at, new TopPiece(offset, bytes, depth, _taken));
+        Record(name, ArenaUse.Workspace, bytes, offset);
+        _top = Math.Max(_top, offset + bytes);
+        Note();
+        return tensor with { Address = new CUdeviceptr(_base + (ulong)(Capacity - offset - bytes)) };
+    }
+
+    // Ends what was kept at and above an offset.
+    internal void Rewind(long bottom)
+    {
+        _bottom = bottom;
+        while (_kept.TryPeek(out int i) && _pieces![i].Offset >= bottom) EndPiece(_kept.Pop());
+    }
+
+    internal long Bottom => _bottom;
+
+    void Reserve(string name, in Tensor tensor, long bytes, long growth)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (bytes > Capacity - Used)
+        if (growth > Capacity - Used)
             throw new ArenaFullException(
                 $"{name} {tensor} needs {Sizes.Text(bytes)}, of the arena's {Sizes.Text(Capacity)} are {Sizes.Text(Capacity - Used)} "
                 + (_pieces is null ? "left: what runs is not what was planned" : "left: no plan is that large"));
     }
 
-    void Record(Stack<int> alive, string name, ArenaUse use, long bytes, long offset)
+    void Record(string name, ArenaUse use, long bytes, long offset)
     {
         if (_pieces is not null)
         {
-            alive.Push(_pieces.Count);
             string full = _path.Count == 0 ? name : string.Join('/', _path) + "/" + name;
             _pieces.Add(new ArenaPiece(full, use, bytes, offset, _taken, long.MaxValue));
         }
@@ -171,15 +213,12 @@ public sealed unsafe class Arena : IDisposable
         if (Used > Peak) (Peak, PeakStep) = (Used, _taken - 1);
     }
 
-    // Pieces of one end at and above an offset end now.
-    void End(Stack<int> alive, long offset)
+    void EndPiece(long born)
     {
-        while (alive.TryPeek(out int i) && _pieces![i].Offset >= offset)
-        {
-            _pieces[i] = _pieces[i] with { Died = _taken };
-            alive.Pop();
-        }
+        if (_pieces is not null) _pieces[(int)born] = _pieces[(int)born] with { Died = _taken };
     }
+
+    long TopEnd() => _temporary.Count == 0 ? 0 : _temporary[^1].End; // they do not overlap: the last one ends last
 
     static long Align(long bytes) => checked(bytes + Alignment - 1) / Alignment * Alignment;
 }
@@ -189,13 +228,13 @@ public readonly struct ArenaScope : IDisposable
 {
     readonly Arena _arena;
     readonly int _depth, _phase;
-    readonly long _bottom, _top;
+    readonly long _bottom;
 
-    internal ArenaScope(Arena arena, int depth, long bottom, long top, int phase) =>
-        (_arena, _depth, _bottom, _top, _phase) = (arena, depth, bottom, top, phase);
+    internal ArenaScope(Arena arena, int depth, long bottom, int phase) =>
+        (_arena, _depth, _bottom, _phase) = (arena, depth, bottom, phase);
 
     /// <summary>Gives back what was taken inside.</summary>
-    public void Dispose() => _arena.Close(_depth, _bottom, _top, _phase);
+    public void Dispose() => _arena.Close(_depth, _bottom, _phase);
 }
 
 /// <summary>More memory was asked of an arena than its plan foresaw.</summary>
