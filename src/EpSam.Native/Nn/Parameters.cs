@@ -2,6 +2,7 @@
 // the arena; Load fills them from a source, so that planning needs no weights. Matrices are kept in the model's type,
 // biases, norms and positional tables in f32.
 using System.Runtime.InteropServices;
+using EpSam.Native.Checkpoints;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
@@ -35,13 +36,20 @@ public sealed class Parameters(Arena arena, DType type)
     public Tensor Table(string name, Refit refit, params ReadOnlySpan<long> shape) =>
         Declare(name, DType.F32, new Shape(shape), refit);
 
+    /// <summary>What a source lacks, has too much, or has in another shape; tables that would be resampled fit.</summary>
+    /// <param name="source">A checkpoint.</param>
+    /// <param name="isOptional">Names that may be there unasked.</param>
+    public KeyComparison Compare(IParameterSource source, Func<string, bool>? isOptional = null) =>
+        KeyComparison.Of(_entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor.Shape)), source, isOptional,
+            (name, found, wanted) => _entries[name].Refit is not null && CanRefit(found, wanted));
+
     /// <summary>
-    /// Copies all parameters to the device. The source may have more than these. Throws <see cref="ParameterException"/>, and has
-    /// changed nothing, when one is missing or of another shape.
+    /// Copies all parameters to the device. The source may have more than these. Throws <see cref="CheckpointException"/>, and
+    /// has changed nothing, when one is missing or of another shape.
     /// </summary>
     public void Load(IParameterSource source)
     {
-        Check(source);
+        Compare(source, name => !_entries.ContainsKey(name)).Require("the parameters do not fit the model");
         float[] values = [];
         byte[] bytes = [];
         foreach ((string name, Entry entry) in _entries)
@@ -72,21 +80,6 @@ public sealed class Parameters(Arena arena, DType type)
         return tensor;
     }
 
-    void Check(IParameterSource source)
-    {
-        const int Shown = 5;
-        List<string> wrong = [];
-        foreach ((string name, Entry entry) in _entries)
-        {
-            if (!source.TryGetShape(name, out Shape stored)) wrong.Add($"{name} {entry.Tensor.Shape} is missing");
-            else if (stored != entry.Tensor.Shape && (entry.Refit is null || !CanRefit(stored, entry.Tensor.Shape)))
-                wrong.Add($"{name} must be {entry.Tensor.Shape}, got {stored}");
-        }
-        if (wrong.Count == 0) return;
-        string more = wrong.Count > Shown ? $"; and {wrong.Count - Shown} more" : "";
-        throw new ParameterException($"the parameters do not fit the model: {string.Join("; ", wrong.Take(Shown))}{more}");
-    }
-
     // Positions may be more or fewer; their channels may not.
     static bool CanRefit(Shape from, Shape to) =>
         from.Rank == to.Rank && from.Count is > 0 and <= int.MaxValue && from[^1] == to[^1] && (from.Rank == 2 || from[0] == to[0]);
@@ -100,6 +93,3 @@ public sealed class Parameters(Arena arena, DType type)
         }
     }
 }
-
-/// <summary>Parameters of a source do not fit the model.</summary>
-public sealed class ParameterException(string message) : Exception(message);

@@ -1,8 +1,10 @@
 // Which tensors a model wants and which a checkpoint has. The message lists a few of each kind and counts the rest; the
 // number of differences tells which of several model types would fit best.
 using System.Text;
+using EpSam.Native.Checkpoints;
+using EpSam.Native.Tensors;
 
-namespace EpSam.Native.Checkpoints;
+namespace EpSam.Native.Nn;
 
 /// <summary>The difference between the tensors wanted and the tensors found.</summary>
 public sealed class KeyComparison
@@ -29,23 +31,24 @@ public sealed class KeyComparison
     public bool IsMatch => Differences == 0;
 
     /// <summary>Compares names and shapes; types may differ, as they are converted on reading.</summary>
-    /// <param name="wanted">Names and sizes.</param>
-    /// <param name="found">The checkpoint.</param>
+    /// <param name="wanted">Names and shapes.</param>
+    /// <param name="found">What is there.</param>
     /// <param name="isOptional">Names that may be missing, and names that may be there unasked.</param>
-    public static KeyComparison Of(
-        IEnumerable<KeyValuePair<string, long[]>> wanted, StateDict found, Func<string, bool>? isOptional = null)
+    /// <param name="fits">Whether a tensor (name, found, wanted) fits though it has another shape.</param>
+    public static KeyComparison Of(IEnumerable<KeyValuePair<string, Shape>> wanted, IParameterSource found,
+        Func<string, bool>? isOptional = null, Func<string, Shape, Shape, bool>? fits = null)
     {
         KeyComparison result = new();
         HashSet<string> names = new(StringComparer.Ordinal);
-        foreach ((string name, long[] sizes) in wanted)
+        foreach ((string name, Shape shape) in wanted)
         {
             names.Add(name);
-            if (!found.TryGet(name, out TensorEntry? entry))
+            if (!found.TryGetShape(name, out Shape stored))
             {
                 if (isOptional?.Invoke(name) != true) result._missing.Add(name);
             }
-            else if (!entry.Sizes.SequenceEqual(sizes))
-                result._wrong.Add($"{name}: expected {TensorEntry.Show(sizes)}, found {TensorEntry.Show(entry.Sizes)}");
+            else if (stored != shape && fits?.Invoke(name, stored, shape) != true)
+                result._wrong.Add($"{name}: expected {shape}, found {stored}");
         }
         foreach (string name in found.Names)
             if (!names.Contains(name) && isOptional?.Invoke(name) != true) result._unexpected.Add(name);
