@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds everything once in Release and runs all tests. The last line is the sum: "N passed, N failed, N skipped".
+# Builds everything once in Release and runs all tests. The last line is the sum: "N passed, N failed, N skipped"; what
+# failed stands again right above it, from "== failed" on.
 #   ./test.sh                    all tests
 #   ./test.sh quick              without those of category Slow (at most two minutes)
 #   ./test.sh --filter X         only tests whose full name contains X, or an expression of `dotnet test --filter`
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-usage() { sed -n '3,5s/^# *//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,6s/^# *//p' "$0" >&2; exit 2; }
 quick="" filter=""
 while [ $# -gt 0 ]; do
     case $1 in
@@ -17,22 +18,44 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-finish() { echo "$1 passed, $2 failed, $3 skipped"; [ "$2" -eq 0 ]; exit $?; }
+log=$(mktemp) failures=$(mktemp)
+trap 'rm -f "$log" "$failures"' EXIT
+
+finish() { # passed, failed, skipped
+    if [ -s "$failures" ]; then echo "== failed"; cat "$failures"; fi
+    echo "$1 passed, $2 failed, $3 skipped"
+    [ "$2" -eq 0 ]; exit $?
+}
+
+# The failed tests of a console log, short: name, the first lines of the message, where. At most 20 of them.
+failed_tests() {
+    awk '
+        function flush() { if (where != "") print "      at " where; where = "" }
+        /^  Failed / { flush(); count++; part = "name"; lines = 0; if (count <= 20) print "  " substr($0, 10); next }
+        /^  (Passed|Skipped) |^(Passed|Failed)! / { part = ""; next }
+        part == "" { next }
+        /^ *Error Message:$/ { part = "message"; next }
+        /^ *(Stack Trace|Standard Output Messages):$/ { part = /Stack/ ? "stack" : ""; next }
+        count > 20 { next }
+        part == "message" && NF && lines < 8 { sub(/^ */, ""); print "      " substr($0, 1, 300); lines++ }
+        part == "stack" && match($0, / in .*:line [0-9]+$/) { where = $0; sub(/.*\//, "", where) }
+        END { flush(); if (count > 20) print "  ... and " count - 20 " more" }' "$1"
+}
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 if ! dotnet --list-sdks 2>/dev/null | grep -qE '^(1[0-9]|[2-9][0-9])\.'; then
     echo "test.sh: needs the .NET 10 SDK, found $(dotnet --version 2>/dev/null || echo none)." >&2
     echo "  Debian/Ubuntu: apt-get install -y dotnet-sdk-10.0     other systems: https://dot.net/download" >&2
+    echo "  no .NET 10 SDK" >"$failures"
     finish 0 1 0
 fi
 
 cmake/get-libvips || true                       # tests that need it are skipped without it
 echo "Building ..."
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 if ! dotnet build EpSam.Native.sln -c Release -v quiet -nologo </dev/null >"$log" 2>&1; then
     cat "$log" >&2
     echo "test.sh: the build failed" >&2
+    { echo "  the build"; grep -E 'error|warning' "$log" | sort -u | head -n 10 | cut -c 1-300; } >"$failures"
     finish 0 1 0
 fi
 
@@ -52,13 +75,15 @@ for project in tests/EpSam.VirtualGpu.Tests tests/EpSam.Native.Tests; do
     read -r f p s < <(sed -nE \
         's/.*- Failed: *([0-9]+), Passed: *([0-9]+), Skipped: *([0-9]+), Total.*/\1 \2 \3/p' "$log" | tail -1)
     passed=$((passed + ${p:-0})) skipped=$((skipped + ${s:-0})) failed=$((failed + ${f:-0}))
-    if [ "$status" -ne 0 ] && [ "${f:-0}" -eq 0 ]; then
-        echo "test.sh: $project ended with status $status without naming a failed test; counted as one" >&2
+    failed_tests "$log" >>"$failures"
+    if [ "$status" -ne 0 ] && { [ "${f:-0}" -eq 0 ] || grep -q "test run was aborted" "$log"; }; then
+        echo "test.sh: $project ended with status $status; counted as a failed test" >&2
+        { echo "  $project ended with status $status; its last lines:"; tail -n 15 "$log" | cut -c 1-300; } >>"$failures"
         failed=$((failed + 1))
     fi
 done
 if [ $((passed + failed + skipped)) -eq 0 ]; then
-    echo "test.sh: no test matches" >&2
+    echo "  no test matches" >"$failures"
     failed=1
 fi
 finish "$passed" "$failed" "$skipped"
