@@ -1,30 +1,39 @@
 // epsam: the command-line tool. One file a verb in Commands/; this one puts them together and turns every error
-// into one message and an exit code: 0 done, 1 failed, 2 wrong command line.
+// into one message and an exit code: 0 done, 1 failed, 2 wrong command line, 130 cancelled.
 // Output goes to the writers given, so that tests run the tool in their own process.
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using EpSam.Cli.Commands;
+using EpSam.Cuda;
+using EpSam.Imaging;
 
 namespace EpSam.Cli;
 
 internal static class Program
 {
-    static int Main(string[] arguments) => Run(arguments, Console.Out, Console.Error);
+    static int Main(string[] arguments)
+    {
+        using Interrupt interrupt = new();
+        return Run(arguments, Console.Out, Console.Error, interrupt.Token);
+    }
 
     /// <summary>Runs one command line; never throws for anything a user can do.</summary>
-    public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error)
+    public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error,
+        CancellationToken cancel = default)
     {
         try
         {
             ParseResult parsed = Root().Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
             if (parsed.Action is ParseErrorAction || (parsed.Action is null && parsed.Errors.Count > 0))
                 return UsageError(parsed, error);
-            return parsed.Invoke(new InvocationConfiguration
+            return parsed.Invoke(new Invocation
             {
                 Output = output,
                 Error = error,
+                Cancel = cancel,
                 EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,   // Ctrl-C is Interrupt's
             });
         }
         catch (UserError e)
@@ -32,10 +41,15 @@ internal static class Program
             error.WriteLine($"epsam: {e.Message}");
             return e.Code;
         }
-        catch (EpSam.Cuda.CuUnavailableException e)
+        catch (Exception e) when (e is CuUnavailableException or ImagingException)
         {
             error.WriteLine($"epsam: {e.Message}");
             return ExitCode.Failure;
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            error.WriteLine("epsam: cancelled");
+            return ExitCode.Cancelled;
         }
     }
 
@@ -57,4 +71,14 @@ internal static class Program
         error.WriteLine($"epsam: see epsam {string.Join(' ', path.Append("--help"))}");
         return ExitCode.Usage;
     }
+}
+
+/// <summary>What a command is run with: the writers, and the token that Ctrl-C cancels.</summary>
+internal sealed class Invocation : InvocationConfiguration
+{
+    public CancellationToken Cancel { get; init; }
+
+    /// <summary>The token of a command line that is being run.</summary>
+    public static CancellationToken CancelOf(ParseResult parsed) =>
+        parsed.InvocationConfiguration is Invocation invocation ? invocation.Cancel : default;
 }

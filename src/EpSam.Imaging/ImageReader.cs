@@ -13,6 +13,17 @@ namespace EpSam.Imaging;
 /// </summary>
 public static unsafe class ImageReader
 {
+    /// <summary>The version of libvips that reads and writes images.</summary>
+    /// <exception cref="ImagingException">libvips is missing or too old; the message says how to install it.</exception>
+    public static string LibraryVersion
+    {
+        get
+        {
+            Require();
+            return $"{vips_version(0)}.{vips_version(1)}.{vips_version(2)}";
+        }
+    }
+
     /// <summary>Reads (Height, Width, 3).</summary>
     /// <exception cref="ImagingException">It is no image that can be read, or libvips is missing.</exception>
     /// <exception cref="IOException">The file cannot be opened.</exception>

@@ -5,6 +5,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
 using EpSam.Cuda;
+using EpSam.Imaging;
 using Spectre.Console;
 
 namespace EpSam.Cli.Commands;
@@ -52,7 +53,7 @@ internal static class DoctorCommand
         Environment.ProcessorCount,
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128,
         [Native(), Virtual(), new("null", true, "computes nothing; plans memory and counts work", [], null)],
-        [Blas(), Assembler()]);
+        [Blas(), Images(), Assembler()]);
 
     static DoctorProvider Native()
     {
@@ -97,6 +98,19 @@ internal static class DoctorCommand
         catch (CuUnavailableException e)
         {
             return new DoctorTool("cuBLAS", Purpose, null, e.Advice);
+        }
+    }
+
+    static DoctorTool Images()
+    {
+        const string Purpose = "images: encode, segment, amg";
+        try
+        {
+            return new DoctorTool("libvips", Purpose, ImageReader.LibraryVersion, null);
+        }
+        catch (ImagingException e)
+        {
+            return new DoctorTool("libvips", Purpose, null, e.Message);
         }
     }
 

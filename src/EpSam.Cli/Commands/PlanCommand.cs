@@ -16,18 +16,11 @@ internal static class PlanCommand
 {
     static readonly Option<string> Model = new("--model")
     {
-        HelpName = "vit_b|vit_l|vit_h|CONFIG.json", DefaultValueFactory = _ => "vit_b", Description = "a published model, or a file of sizes",
+        HelpName = ModelName.Forms, DefaultValueFactory = _ => "vit_b", Description = "a published model, a small one, or a file of sizes",
     };
     static readonly Option<int?> Resolution = new("--resolution") { HelpName = "PIXELS", Description = "side of the input; default: the model's" };
     static readonly Option<int> Batch = new("--batch") { HelpName = "N", DefaultValueFactory = _ => 1, Description = "images at a time" };
-    static readonly Option<string> Precision = new("--precision")
-    {
-        HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32", Description = "what is multiplied; sums are fp32 in both",
-    };
-    static readonly Option<string?> Budget = new("--memory-budget") { HelpName = "12GiB", Description = "fail when the plan needs more" };
     static readonly Option<string?> Out = new("--out") { HelpName = "FILE.svg|FILE.html", Description = "write the timeline" };
-    static readonly Option<bool> Json = new("--json") { Description = "print one JSON object" };
-    static readonly JsonSerializerOptions Layout = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     const int Largest = 8, MostBatch = 4096;
 
@@ -35,7 +28,7 @@ internal static class PlanCommand
     {
         Command command = new("plan", "Show how much device memory a model needs, before anything is allocated.")
         {
-            Model, Resolution, Batch, Precision, Budget, Out, Json,
+            Model, Resolution, Batch, SamFlags.PrecisionName, SamFlags.MemoryBudget, Out, SamFlags.Json,
         };
         command.SetAction(parsed => Run(parsed, parsed.InvocationConfiguration.Output));
         return command;
@@ -44,17 +37,12 @@ internal static class PlanCommand
     static int Run(ParseResult parsed, TextWriter writer)
     {
         string model = parsed.GetValue(Model)!;
-        SamConfig config = ReadModel(model);
+        SamConfig config = ModelName.Read(model);
         if (parsed.GetValue(Resolution) is int resolution) config = config with { ImageSize = resolution };
         int batch = parsed.GetValue(Batch);
         if (batch is < 1 or > MostBatch) throw UserError.Usage($"--batch {batch}: expected 1 to {MostBatch}");
-        DType type = parsed.GetValue(Precision) switch
-        {
-            "fp32" => DType.F32, "bf16" => DType.BF16,
-            string other => throw UserError.Usage($"--precision {other}: expected fp32 or bf16"),
-            null => DType.F32,
-        };
-        long? budget = ReadBudget(parsed.GetValue(Budget));
+        DType type = SamFlags.ReadPrecision(parsed);
+        long? budget = SamFlags.ReadBudget(parsed);
         string? file = parsed.GetValue(Out);
         if (file is not null)
         {
@@ -80,7 +68,7 @@ internal static class PlanCommand
                 ? PlanTimeline.Html(plan, title) : PlanTimeline.Svg(plan, title);
             OutputFiles.Write([(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)))]);
         }
-        if (parsed.GetValue(Json)) writer.WriteLine(JsonSerializer.Serialize(Report(plan), Layout));
+        if (parsed.GetValue(SamFlags.Json)) writer.WriteLine(JsonSerializer.Serialize(Report(plan), MaskFiles.Layout));
         else Print(writer, plan, title, file);
         Require(plan, budget, config, type, batch);
         return ExitCode.Ok;
@@ -115,37 +103,6 @@ internal static class PlanCommand
         catch (BudgetException e)
         {
             throw new UserError(e.Message);
-        }
-    }
-
-    static SamConfig ReadModel(string model)
-    {
-        if (SamConfig.Published.TryGetValue(model, out SamConfig? known)) return known;
-        if (!model.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
-            throw UserError.Usage($"--model {model}: expected {string.Join(", ", SamConfig.Published.Keys)} or a .json file of sizes");
-        const int Longest = 1 << 20;
-        using FileStream stream = InputFile.Open(model, "model");
-        if (stream.Length > Longest) throw new UserError($"{model} has {stream.Length} bytes; a file of sizes has at most {Longest}");
-        using StreamReader reader = new(stream);
-        try
-        {
-            return SamConfig.FromJson(reader.ReadToEnd());
-        }
-        catch (SamConfigException e)
-        {
-            throw new UserError($"{model}: {e.Message}");
-        }
-    }
-
-    static long? ReadBudget(string? text)
-    {
-        try
-        {
-            return text is null ? null : Sizes.Parse(text);
-        }
-        catch (FormatException e)
-        {
-            throw UserError.Usage($"--memory-budget: {e.Message}");
         }
     }
 

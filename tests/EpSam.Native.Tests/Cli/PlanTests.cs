@@ -63,7 +63,7 @@ public sealed class PlanTests
     [TestCase(2, "--precision fp8: expected fp32 or bf16", "--precision", "fp8")]
     [TestCase(2, "--memory-budget: '12 apples' is not a size of memory", "--memory-budget", "12 apples")]
     [TestCase(2, "--out plan.png: expected a name that ends with .svg or .html", "--out", "plan.png")]
-    [TestCase(2, "--model vit_x: expected vit_b, vit_l, vit_h or a .json file of sizes", "--model", "vit_x")]
+    [TestCase(2, "--model vit_x: expected vit_b, vit_l, vit_h, tiny or a .json file of sizes", "--model", "vit_x")]
     [TestCase(1, "model nothing.json does not exist", "--model", "nothing.json")]
     [TestCase(1, "image_size must be a multiple of patch_size 16, got 1000", "--resolution", "1000")]
     public void Plan_OfWhatIsImpossible_SaysSo(int code, string message, params string[] arguments)

@@ -11,7 +11,7 @@ public sealed class LayeringTests
     [TestCase("EpSam.Imaging", "")]
     [TestCase("EpSam.VirtualGpu", "EpSam.Cuda")]
     [TestCase("EpSam.Native", "EpSam.Cuda")]
-    [TestCase("EpSam.Cli", "EpSam.Cuda EpSam.Native EpSam.VirtualGpu")]
+    [TestCase("EpSam.Cli", "EpSam.Cuda EpSam.Imaging EpSam.Native EpSam.VirtualGpu")]
     public void Project_References_AreThese(string project, string expected)
     {
         XDocument file = XDocument.Load(RepositoryRoot.File($"src/{project}/{project}.csproj"));

@@ -1,0 +1,47 @@
+// Ctrl-C and a polite kill. The first asks the work to stop, which it does between kernels or files; where that takes
+// longer than a user wants to wait, or at the second, the process ends there and then. Nothing is half-written in either
+// case: outputs have their names only when they are complete, and folders still being filled are removed here.
+using System.Runtime.InteropServices;
+
+namespace EpSam.Cli;
+
+internal sealed class Interrupt : IDisposable
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+
+    readonly CancellationTokenSource _source = new();
+    readonly PosixSignalRegistration[] _signals;
+
+    public Interrupt()
+    {
+        _signals = [PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop)];
+    }
+
+    public CancellationToken Token => _source.Token;
+
+    public void Dispose()
+    {
+        foreach (PosixSignalRegistration signal in _signals) signal.Dispose();
+        _source.Dispose();
+    }
+
+    void Stop(PosixSignalContext context)
+    {
+        context.Cancel = true;   // the runtime does not end the process: this does
+        if (_source.IsCancellationRequested) End();
+        ThreadPool.QueueUserWorkItem(_ =>
+        {
+            _source.Cancel();
+            Thread.Sleep(Patience);
+            End();
+        });
+    }
+
+    static void End()
+    {
+        OutputFolder.RemoveUnfinished();
+        Console.Error.WriteLine("epsam: cancelled");
+        Environment.Exit(ExitCode.Cancelled);
+    }
+}

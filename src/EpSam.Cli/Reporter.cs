@@ -1,0 +1,125 @@
+// What a long command says while it works. Results go to the output, one line each, or as one JSON object at the end;
+// all else goes to the error stream: on a terminal a bar with rate and time left, in a file or pipe a line now and then.
+// --quiet leaves failures only.
+using System.Diagnostics;
+using System.Globalization;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace EpSam.Cli;
+
+internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson, bool isQuiet)
+{
+    static readonly TimeSpan Between = TimeSpan.FromSeconds(10);   // plain lines
+
+    IAnsiConsole? _bar;
+    ProgressContext? _bars;
+
+    /// <summary>Runs the work; on a terminal with a bar below what it says.</summary>
+    public void Work(Action work)
+    {
+        bool isTerminal = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
+        if (isQuiet || !isTerminal)
+        {
+            work();
+            return;
+        }
+        _bar = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
+        ProgressColumn[] columns =
+        [
+            new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn { Width = 30 }, new PercentageColumn(),
+            new RateColumn(), new RemainingTimeColumn(),
+        ];
+        _bar.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(bars =>
+        {
+            _bars = bars;
+            work();
+        });
+        (_bar, _bars) = (null, null);
+    }
+
+    /// <summary>A result.</summary>
+    public void Say(string line)
+    {
+        if (isJson || isQuiet) return;
+        if (_bar is not null && ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected) Above(line);
+        else output.WriteLine(line);
+    }
+
+    /// <summary>Something a user may want to know.</summary>
+    public void Note(string line)
+    {
+        if (!isQuiet) Tell(line);
+    }
+
+    /// <summary>A failure that the work goes on after.</summary>
+    public void Fail(string line) => Tell($"epsam: {line}");
+
+    /// <summary>The result as a whole, when JSON is wanted.</summary>
+    public void Json(Func<string> text)
+    {
+        if (isJson) output.WriteLine(text());
+    }
+
+    /// <summary>A stage of the work that has <paramref name="total"/> steps, called for example "points".</summary>
+    public Stage Begin(string what, long total, string unit) => new(this, what, total, unit);
+
+    void Tell(string line)
+    {
+        if (_bar is not null) Above(line);
+        else error.WriteLine(line);
+    }
+
+    void Above(string line) => _bar!.Write(new Text(line + "\n"));
+
+    /// <summary>Told the share that is done, 0 to 1. Its end takes the bar away.</summary>
+    internal sealed class Stage : IProgress<double>, IDisposable
+    {
+        readonly Reporter _reporter;
+        readonly ProgressTask? _task;
+        readonly Stopwatch _watch = Stopwatch.StartNew();
+        readonly string _what, _unit;
+        readonly long _total;
+        TimeSpan _next = Between;
+
+        public Stage(Reporter reporter, string what, long total, string unit)
+        {
+            (_reporter, _what, _total, _unit) = (reporter, what, total, unit);
+            _task = reporter._bars?.AddTask(Markup.Escape(what), maxValue: Math.Max(1, total));
+            if (_task is not null) RateColumn.Units[_task.Id] = unit;
+            if (_task is not null && total <= 1) _task.IsIndeterminate = true;
+        }
+
+        public void Report(double share)
+        {
+            if (_task is not null) _task.Value = share * _total;
+            else if (_watch.Elapsed >= _next && share is > 0 and < 1)
+            {
+                _next = _watch.Elapsed + Between;
+                double seconds = _watch.Elapsed.TotalSeconds, rate = share * _total / seconds;
+                _reporter.Note(string.Create(CultureInfo.InvariantCulture,
+                    $"{_what}: {share * _total:F0} of {_total} {_unit}, {rate:G3} {_unit}/s, {seconds / share - seconds:F0} s left"));
+            }
+        }
+
+        public void Dispose()
+        {
+            if (_task is null) return;
+            _task.Value = _task.MaxValue;
+            _task.StopTask();
+        }
+    }
+
+    /// <summary>"21.3 points/s".</summary>
+    sealed class RateColumn : ProgressColumn
+    {
+        public static readonly Dictionary<int, string> Units = [];
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
+        {
+            double done = task.Value, seconds = task.ElapsedTime?.TotalSeconds ?? 0;
+            return new Text(done <= 0 || seconds <= 0 || task.IsIndeterminate ? ""
+                : string.Create(CultureInfo.InvariantCulture, $"{done / seconds:G3} {Units.GetValueOrDefault(task.Id, "")}/s"));
+        }
+    }
+}
