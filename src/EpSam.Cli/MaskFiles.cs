@@ -88,7 +88,7 @@ internal static class MaskFiles
     internal static string Number(double value)
     {
         string text = value.ToString("R", CultureInfo.InvariantCulture);
-        if (text.Contains('E', StringComparison.Ordinal)) return text.Replace("E-0", "e-", StringComparison.Ordinal).ToLowerInvariant();
+        if (text.Contains('E', StringComparison.Ordinal)) return text.ToLowerInvariant();
         return text.Contains('.', StringComparison.Ordinal) || !double.IsFinite(value) ? text : text + ".0";
     }
 }

@@ -22,7 +22,7 @@ internal static class PromptText
     public static BoxPrompt Box(string text)
     {
         string[] parts = text.Split(',', StringSplitOptions.TrimEntries);
-        if (parts.Length != 4) throw Wrong("--box", text, $"{parts.Length} numbers");
+        if (parts.Length != 4) throw Wrong("--box", text, $"{parts.Length} of them");
         double[] v = [.. parts.Select(part => Number("--box", text, part))];
         if (v[0] >= v[2] || v[1] >= v[3])
             throw Wrong("--box", text, "a box without inside: x0 must be below x1, and y0 below y1");
