@@ -3,7 +3,6 @@
 using System.CommandLine;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;
-using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
@@ -67,10 +66,9 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
         {
             throw new UserError($"--memory-budget: {e.Message}");
         }
-        catch (Exception e) when (e is CheckpointException or SamConfigException or ParameterException or IOException
-            or UnauthorizedAccessException)
+        catch (Exception e) when (e is CheckpointException or SamConfigException or IOException or UnauthorizedAccessException)
         {
-            throw new UserError(e.Message.StartsWith(Checkpoint, StringComparison.Ordinal) ? e.Message : $"{Checkpoint}: {e.Message}");
+            throw new UserError(e.Message.Contains(Checkpoint, StringComparison.Ordinal) ? e.Message : $"{Checkpoint}: {e.Message}");
         }
     }
 
