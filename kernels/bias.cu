@@ -1,4 +1,4 @@
-// A bias per column, for matrix products that have none: y = x + bias, alone or under GELU. One block a row at a time.
+// A bias per column, for matrix products that have none: y = x + bias, alone, under GELU or ReLU. One block a row at a time.
 #include "gelu.cuh"
 
 constexpr int Threads = 128;
@@ -43,3 +43,19 @@ BIAS(bias_fwd_bf16, bf16)
     }
 BIAS_GELU(bias_gelu_fwd_f32, float)
 BIAS_GELU(bias_gelu_fwd_bf16, bf16)
+
+// bias_relu_fwd_{f32,bf16}: y = max(x + bias, 0); NaN stays.
+//   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
+//   args  x, bias, y, R i32, C i32
+//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 40
+//   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
+//   bytes 2·s·R·C, s = 4 or 2     flops 2·R·C     bound: memory
+//   accuracy added in f32, one rounding
+//   order fixed: same bits every run
+#define BIAS_RELU(name, T)                                                                                             \
+    kernel __launch_bounds__(Threads) name(const T* x, const float* bias, T* y, int rows, int columns)                 \
+    {                                                                                                                  \
+        for_rows(x, bias, y, rows, columns, [](float v) { return v < 0.0f ? 0.0f : v; });                              \
+    }
+BIAS_RELU(bias_relu_fwd_f32, float)
+BIAS_RELU(bias_relu_fwd_bf16, bf16)

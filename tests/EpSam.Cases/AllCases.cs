@@ -8,5 +8,6 @@ public static class AllCases
         .. ElementwiseCases.All, .. ReduceCases.All, .. LayerNormCases.All, .. SoftmaxCases.All, .. GeluCases.All,
         .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. MatMulCases.All,
+        .. CrossAttentionCases.All, .. GatherCases.All, .. PointEncodingCases.All,
     ];
 }

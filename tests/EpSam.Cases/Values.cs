@@ -9,7 +9,12 @@ public static class Values
     /// <summary>Half the distance from 1 to the next value: the largest relative error of one rounding.</summary>
     public static double Eps(DType type) => type == DType.BF16 ? 1.0 / 256 : 1.0 / (1 << 24);
 
-    public static double Round(double x, DType type) => type == DType.BF16 ? ToBF16(x) : (double)(float)x;
+    public static double Round(double x, DType type) => type switch
+    {
+        DType.F32 => (float)x,
+        DType.BF16 => ToBF16(x),
+        _ => Math.Round(x),
+    };
 
     /// <summary>The nearest bf16, ties to even, straight from double.</summary>
     public static double ToBF16(double x)
@@ -32,7 +37,8 @@ public static class Values
             uint bits = BitConverter.SingleToUInt32Bits((float)x);
             if (type == DType.F32) BinaryPrimitives.WriteUInt32LittleEndian(at, bits);
             else if (type == DType.BF16) BinaryPrimitives.WriteUInt16LittleEndian(at, (ushort)(bits >> 16));
-            else throw new NotSupportedException($"cases with {type}");
+            else if (type == DType.I32) BinaryPrimitives.WriteInt32LittleEndian(at, (int)x);
+            else at[0] = (byte)x;
             at = at[type.Size()..];
         }
         return bytes;
@@ -44,9 +50,13 @@ public static class Values
         for (int i = 0; i < values.Length; i++)
         {
             ReadOnlySpan<byte> at = bytes[(i * type.Size())..];
-            values[i] = type == DType.BF16
-                ? BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(at) << 16)
-                : BinaryPrimitives.ReadSingleLittleEndian(at);
+            values[i] = type switch
+            {
+                DType.F32 => BinaryPrimitives.ReadSingleLittleEndian(at),
+                DType.BF16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(at) << 16),
+                DType.I32 => BinaryPrimitives.ReadInt32LittleEndian(at),
+                _ => at[0],
+            };
         }
         return values;
     }
@@ -57,4 +67,7 @@ public static class Values
 
     public static Func<Random, double> Uniform(double low, double high) => random =>
         low + (high - low) * random.NextDouble();
+
+    /// <summary>Integers from low to high, both included.</summary>
+    public static Func<Random, double> Integer(int low, int high) => random => random.Next(low, high + 1);
 }

@@ -3,7 +3,7 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Ops;
 
-/// <summary>A bias per column, alone or under GELU: kernels/bias.cu.</summary>
+/// <summary>A bias per column, alone, under GELU or under ReLU: kernels/bias.cu.</summary>
 public static class Bias
 {
     const int Threads = 128, MaxBlocks = 16384;
@@ -13,6 +13,9 @@ public static class Bias
 
     /// <summary>y = gelu(x + bias), as <see cref="Forward"/>.</summary>
     public static void Gelu(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "BiasGelu", "bias_gelu_fwd", x, bias, y);
+
+    /// <summary>y = max(x + bias, 0), as <see cref="Forward"/>.</summary>
+    public static void Relu(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "BiasRelu", "bias_relu_fwd", x, bias, y);
 
     /// <summary>Additions.</summary>
     public static long Flops(Tensor x) => x.Shape.Count;
