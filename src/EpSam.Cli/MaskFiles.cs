@@ -56,7 +56,7 @@ internal static class MaskFiles
         PointCoords = new[] { new[] { m.Point.X, m.Point.Y } },
         StabilityScore = (double)m.StabilityScore,
         CropBox = Xywh(m.Crop),
-    }), Layout);
+    }), new JsonSerializerOptions(Layout) { WriteIndented = false });
 
     /// <summary>COCO's form of one mask.</summary>
     public static object Segmentation(Rle mask) => new { Size = new[] { mask.Height, mask.Width }, Counts = mask.ToCoco() };

@@ -41,7 +41,7 @@ internal static class Program
             error.WriteLine($"epsam: {e.Message}");
             return e.Code;
         }
-        catch (Exception e) when (e is CuUnavailableException or ImagingException)
+        catch (Exception e) when (e is CuUnavailableException or CuException or ImagingException)
         {
             error.WriteLine($"epsam: {e.Message}");
             return ExitCode.Failure;
@@ -56,6 +56,9 @@ internal static class Program
     static RootCommand Root() => new("Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
     {
         DoctorCommand.Create(),
+        SegmentCommand.Create(),
+        AmgCommand.Create(),
+        EncodeCommand.Create(),
         ConvertCommand.Create(),
         PlanCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
