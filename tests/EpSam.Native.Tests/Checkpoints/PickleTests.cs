@@ -1,6 +1,5 @@
 // Pickles no honest program writes. Anything that names a class or function outside the list must be refused with that
 // name; anything that abuses the stack machine must end at once, within the memory limit.
-using System.Diagnostics;
 using EpSam.Native.Checkpoints;
 
 namespace EpSam.Native.Tests.Checkpoints;
@@ -282,7 +281,7 @@ public sealed class PickleTests
         foreach (byte[] file in (byte[][])[PickleWriter.Zip(pickle), PickleWriter.Legacy(pickle)])
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            Stopwatch time = Stopwatch.StartNew();
+            TimeSpan start = Environment.CpuUsage.TotalTime;   // a busy machine does not count
             try
             {
                 Checkpoint.Parse(file).Dispose();
@@ -294,7 +293,7 @@ public sealed class PickleTests
             }
             Assert.That(GC.GetAllocatedBytesForCurrentThread() - before,
                 Is.LessThanOrEqualTo(2L * file.Length + MemoryBudget.Constant));
-            Assert.That(time.Elapsed.TotalSeconds, Is.LessThan(2));
+            Assert.That((Environment.CpuUsage.TotalTime - start).TotalSeconds, Is.LessThan(2));
         }
     }
 
