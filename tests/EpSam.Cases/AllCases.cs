@@ -7,7 +7,7 @@ public static class AllCases
     [
         .. ElementwiseCases.All, .. ReduceCases.All, .. LayerNormCases.All, .. SoftmaxCases.All, .. GeluCases.All,
         .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
-        .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. MatMulCases.All,
+        .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,
         .. CrossAttentionCases.All, .. GatherCases.All, .. PointEncodingCases.All,
     ];
 }

@@ -13,6 +13,18 @@ internal sealed class Linear(Parameters parameters, string name, long input, lon
     /// <summary>y (…, output) = x (…, input) · weightᵀ, without the bias.</summary>
     public void Multiply(Gpu gpu, Tensor x, Tensor y) => MatMul.Forward(gpu, x, Weight, y);
 
+    /// <summary>y (…, output) = x · weightᵀ + bias, or y += that.</summary>
+    public void Forward(Gpu gpu, Tensor x, Tensor y, bool add)
+    {
+        if (add)
+        {
+            AddTo(gpu, x, y);
+            return;
+        }
+        Multiply(gpu, x, y);
+        Ops.Bias.Forward(gpu, y, Bias, y);
+    }
+
     /// <summary>sum (…, output) += x · weightᵀ + bias: a residual connection.</summary>
     public void AddTo(Gpu gpu, Tensor x, Tensor sum)
     {
