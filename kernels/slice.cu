@@ -4,9 +4,10 @@
 
 constexpr int Threads = 128;
 
-// slice_fwd_b32: y[b, to + i, :] = x[b, from + i, :] for i < count, 32-bit words as they are; a stride of 0 repeats x.
+// slice_fwd_b32: y[b, to + i, :] = x[b, from + i, :] for i < count, 32-bit words as they are. x[b] begins b·stride
+// rows after x; a stride of 0 repeats it.
 //   in    x (B, N, W) u32, or (1, N, W)              out  y (B, M, W) u32, other rows are left as they are
-//   args  x, y, stride of x in rows i32, M i32, from i32, to i32, count i32, W i32
+//   args  x, y, stride i32, M i32, from i32, to i32, count i32, W i32
 //   launch grid B·count, block 128; shared 0 B; regs <= 32
 //   needs from + count <= N, to + count <= M; not overlapping
 //   bytes 8·B·count·W     flops 0     bound: memory

@@ -17,12 +17,6 @@ public sealed class ImageEncoderTests
 
     static readonly float[] Mean = [123.675f, 116.28f, 103.53f], Deviation = [58.395f, 57.12f, 57.375f];
 
-    static readonly SamConfig TinyConfig = new()
-    {
-        ImageSize = 256, EmbedDim = 96, Depth = 4, Heads = 3, MlpDim = 384, WindowSize = 7, GlobalBlocks = [1, 3], OutChannels = 64,
-        DecoderMlpDim = 128, DecoderHeads = 4, IouHeadHiddenDim = 64,
-    };
-
     // The goldens' two images in one batch: a photograph that they hold preprocessed, and bytes by formula.
     static float[] TwoImages(Golden golden)
     {
@@ -38,7 +32,7 @@ public sealed class ImageEncoderTests
         Golden golden = Golden.Open($"{Tiny}/encoder.safetensors");
         using StateDict? file = weightsFromFile ? Checkpoint.Open(Golden.Find($"{Tiny}/weights_legacy.pth")) : null;
         IParameterSource? weights = file is null ? null : new CheckpointParameters(file);
-        EncoderRun run = new(TinyConfig, DType.F32, weights, TwoImages(golden), CheckFlags.All);
+        EncoderRun run = new(TinyModel.Config, DType.F32, weights, TwoImages(golden), CheckFlags.All);
         Assert.Multiple(() =>
         {
             foreach ((string stage, float[] actual) in run.Stages)
@@ -63,7 +57,7 @@ public sealed class ImageEncoderTests
     public void Tiny_InBF16_IsCloseToF32()
     {
         Golden golden = Golden.Open($"{Tiny}/encoder.safetensors");
-        EncoderRun run = new(TinyConfig, DType.BF16, null, TwoImages(golden), CheckFlags.All, observe: false);
+        EncoderRun run = new(TinyModel.Config, DType.BF16, null, TwoImages(golden), CheckFlags.All, observe: false);
         float[] expected = EncoderRun.ChannelsLast(golden.Read<float>("img0/embedding"), 64, 256);
         double error = 0, signal = 0;
         for (int i = 0; i < expected.Length; i++)
@@ -82,8 +76,8 @@ public sealed class ImageEncoderTests
     {
         Golden golden = Golden.Open($"{Tiny}/encoder.safetensors");
         float[] images = TwoImages(golden);
-        float[] both = new EncoderRun(TinyConfig, DType.F32, null, images, CheckFlags.All, false).Embedding;
-        float[] second = new EncoderRun(TinyConfig, DType.F32, null, images[(images.Length / 2)..], CheckFlags.All, false).Embedding;
+        float[] both = new EncoderRun(TinyModel.Config, DType.F32, null, images, CheckFlags.All, false).Embedding;
+        float[] second = new EncoderRun(TinyModel.Config, DType.F32, null, images[(images.Length / 2)..], CheckFlags.All, false).Embedding;
         Assert.That(both.AsSpan(both.Length / 2).SequenceEqual(second), "the same bits alone and in a batch");
     }
 
@@ -111,7 +105,7 @@ public sealed class ImageEncoderTests
     public void Infer_FromTheShapesOfACheckpoint_GivesItsSizes()
     {
         Golden weights = Golden.Open($"{Tiny}/weights.safetensors");
-        Assert.That(SamConfig.Infer(weights, decoderHeads: 4), Is.EqualTo(TinyConfig));
+        Assert.That(SamConfig.Infer(weights, decoderHeads: 4), Is.EqualTo(TinyModel.Config));
     }
 
     [Test]
@@ -122,7 +116,7 @@ public sealed class ImageEncoderTests
         Plan.Of(arena =>
         {
             Parameters parameters = new(arena, DType.F32);
-            _ = new ImageEncoder(TinyConfig, parameters);
+            _ = new ImageEncoder(TinyModel.Config, parameters);
             declared = [.. parameters.All.Select(p => (p.Key, p.Value.Shape))];
         });
         Assert.That(declared, Is.EquivalentTo(weights.Names.Where(n => n.StartsWith("image_encoder.")).Select(n =>
