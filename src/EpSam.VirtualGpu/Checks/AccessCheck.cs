@@ -150,13 +150,13 @@ internal unsafe ref struct AccessCheck
     readonly void CheckWindow(string space, int size, int lane, ulong offset)
     {
         if (size < _bytes || offset > (ulong)(size - _bytes))
-            Faults.ThrowWindow(space, size, _warp, _operands, lane, offset, _bytes, Writes);
+            Faults.ThrowWindow(space, size, _warp, _operands[-1], lane, offset, _bytes, Writes);
     }
 
     byte* Global(int lane, ulong address)
     {
         if (!AddressSpace.IsDevice(address, (ulong)_bytes))
-            Faults.ThrowGlobal(_warp, _operands, lane, address, _bytes, Writes);
+            Faults.ThrowGlobal(_warp, _operands[-1], lane, address, _bytes, Writes);
         if (_heap == null)
             return AddressSpace.ToHost(address);
         bool inside = (ulong)_bytes <= _liveBytes && address - _liveStart <= _liveBytes - (ulong)_bytes;
@@ -202,7 +202,7 @@ internal unsafe ref struct AccessCheck
     readonly KernelFault Fault(FaultKind kind, int lane, ulong address, string what)
     {
         string verb = _kind == AccessKind.Atomic ? "atomic access" : Faults.Verb(Writes);
-        return Faults.At(kind, $"{verb} of {what}", _warp, _operands, lane, address);
+        return Faults.At(kind, $"{verb} of {what}", _warp, _operands[-1], lane, address);
     }
 }
 

@@ -1,5 +1,7 @@
-// Makes the KernelFaults of memory instructions: place, thread and a sentence with the address and its neighbourhood.
+// Makes every KernelFault: place, block and thread; for memory instructions also a sentence with the address and its
+// neighbourhood. The line is that of the PTX, o[-1] where an instruction has operands o.
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using EpSam.VirtualGpu.Driver;
 using EpSam.VirtualGpu.Exec;
 
@@ -7,16 +9,25 @@ namespace EpSam.VirtualGpu.Checks;
 
 internal static unsafe class Faults
 {
-    /// <summary>A fault of one lane; o are the operands of the instruction (o[-1] is its line).</summary>
-    public static KernelFault At(FaultKind kind, string detail, Warp* w, int* o, int lane, ulong address = 0) =>
+    /// <summary>A fault of one lane.</summary>
+    public static KernelFault At(FaultKind kind, string detail, Warp* w, int line, int lane, ulong address = 0) =>
         new(kind, detail)
         {
             Kernel = LaunchContext.Current?.Kernel ?? "",
-            Line = o[-1],
+            Line = line,
             Block = new Dim3(w->Block->BlockX, w->Block->BlockY, w->Block->BlockZ),
-            Thread = ThreadOf(w->Block, w->Index * 32 + lane),
+            Thread = ThreadOf(w, lane),
             Address = address,
         };
+
+    /// <summary>A fault of all active lanes, reported for the first.</summary>
+    public static KernelFault OfWarp(FaultKind kind, string detail, Warp* w, int line) =>
+        At(kind, detail, w, line, FirstLane(w));
+
+    public static int FirstLane(Warp* w) => BitOperations.TrailingZeroCount(w->Active);
+
+    /// <summary>Coordinates in its block of the thread that is this lane.</summary>
+    public static Dim3 ThreadOf(Warp* w, int lane) => ThreadOf(w->Block, w->Index * 32 + lane);
 
     /// <summary>Coordinates of the thread with this number in its block.</summary>
     public static Dim3 ThreadOf(BlockState* block, int number)
@@ -27,18 +38,18 @@ internal static unsafe class Faults
 
     /// <summary>The access of a lane that lies outside of device memory.</summary>
     [DoesNotReturn]
-    public static void ThrowGlobal(Warp* w, int* o, int lane, ulong address, int bytes, bool write)
+    public static void ThrowGlobal(Warp* w, int line, int lane, ulong address, int bytes, bool write)
     {
         Heap? heap = LaunchContext.Current?.Heap;
         string where = address < AddressSpace.DeviceBase ? "not a device address" : "outside of device memory";
         string near = heap == null ? "" : $"; {heap.Describe(address)}";
         throw At(FaultKind.IllegalAddress, $"{Verb(write)} of {bytes} bytes at 0x{address:x}, {where}{near}",
-            w, o, lane, address);
+            w, line, lane, address);
     }
 
     /// <summary>The access of a lane beyond the end of shared, local or parameter memory.</summary>
     [DoesNotReturn]
-    public static void ThrowWindow(string space, long size, Warp* w, int* o, int lane, ulong offset, int bytes,
+    public static void ThrowWindow(string space, long size, Warp* w, int line, int lane, ulong offset, int bytes,
         bool write)
     {
         string past = offset >= (ulong)size
@@ -46,7 +57,7 @@ internal static unsafe class Faults
             : $"crosses the end by {offset + (ulong)bytes - (ulong)size} bytes";
         throw At(FaultKind.OutOfBounds,
             $"{Verb(write)} of {bytes} bytes at {space} offset {offset} (0x{offset:x}), {past} of the {size} bytes " +
-            $"of {space} memory", w, o, lane, offset);
+            $"of {space} memory", w, line, lane, offset);
     }
 
     public static string Verb(bool write) => write ? "write" : "read";

@@ -19,11 +19,11 @@ internal sealed class KernelFault(FaultKind kind, string detail) : Exception(det
     /// </summary>
     public string Detail { get; } = detail;
     public string Kernel { get; set; } = "";
-    public int Line { get; set; }                 // PTX line
+    public int Line { get; init; }                // PTX line
     public string Instruction { get; set; } = ""; // its text
-    public Dim3 Block { get; set; }
-    public Dim3 Thread { get; set; }
-    public ulong Address { get; set; }
+    public Dim3 Block { get; init; }
+    public Dim3 Thread { get; init; }
+    public ulong Address { get; init; }
 
     /// <summary>The whole report, several lines, as cuGetErrorString gives it.</summary>
     public string Report =>

@@ -244,8 +244,8 @@ internal unsafe ref struct SharedCheck
             AccessKind.Write => "write",
             _ => "cp.async",
         };
-        Dim3 thread = Faults.ThreadOf(_warp->Block, _warp->Index * 32 + lane);
+        Dim3 thread = Faults.ThreadOf(_warp, lane);
         return Faults.At(kind, $"{verb} of {_bytes} bytes at shared offset {offset} (0x{offset:x}) by thread " +
-            $"{thread} {what}", _warp, _operands, lane, offset);
+            $"{thread} {what}", _warp, _operands[-1], lane, offset);
     }
 }

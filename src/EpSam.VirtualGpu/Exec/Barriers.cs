@@ -21,8 +21,8 @@ namespace EpSam.VirtualGpu.Lanes
             w->BarrierResult = o[4];
             w->BarrierLine = o[-1];
             if (w->BarrierId is < 0 or > 15)
-                throw new KernelFault(FaultKind.DivergentBarrier,
-                    $"barrier {w->BarrierId} does not exist; there are 0 to 15") { Line = o[-1] };
+                throw Faults.OfWarp(FaultKind.DivergentBarrier,
+                    $"barrier {w->BarrierId} does not exist; there are 0 to 15", w, o[-1]);
             if ((w->Block->Checks & (int)CheckFlags.Barriers) != 0 && w->Active != w->Live)
                 throw Diverged(w, o[-1]);
         }
@@ -31,13 +31,10 @@ namespace EpSam.VirtualGpu.Lanes
         {
             uint missing = w->Live & ~w->Active;
             int lane = BitOperations.TrailingZeroCount(missing);
-            return new KernelFault(FaultKind.DivergentBarrier,
+            return Faults.OfWarp(FaultKind.DivergentBarrier,
                 $"barrier reached by lanes 0x{w->Active:x8} of warp {w->Index} only; " +
                 $"{BitOperations.PopCount(missing)} of its live threads are elsewhere, " +
-                $"the first is thread {Exec.BlockRunner.ThreadOf(w, lane)}")
-            {
-                Line = line, Thread = Exec.BlockRunner.ThreadOf(w, BitOperations.TrailingZeroCount(w->Active)),
-            };
+                $"the first is thread {Faults.ThreadOf(w, lane)}", w, line);
         }
 
         [PtxWarp("bar.warp.sync")]
@@ -57,9 +54,6 @@ namespace EpSam.VirtualGpu.Lanes
             throw Stop(w, "brkpt (no debugger is attached)", o[-1]);
 
         static KernelFault Stop(Exec.Warp* w, string what, int line) =>
-            new(FaultKind.Trap, $"the kernel executed {what}")
-            {
-                Line = line, Thread = Exec.BlockRunner.ThreadOf(w, BitOperations.TrailingZeroCount(w->Active)),
-            };
+            Faults.OfWarp(FaultKind.Trap, $"the kernel executed {what}", w, line);
     }
 }

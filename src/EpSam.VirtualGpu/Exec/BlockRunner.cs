@@ -85,13 +85,6 @@ internal sealed unsafe class BlockRunner : IDisposable
         for (int i = 0; i < total.Length; i++) total[i] += counters[i];
     }
 
-    /// <summary>The thread of a lane, in the block's coordinates.</summary>
-    public static Dim3 ThreadOf(Warp* w, int lane)
-    {
-        int t = w->Index * 32 + lane, x = w->Block->ThreadsX, y = w->Block->ThreadsY;
-        return new Dim3(t % x, t / x % y, t / (x * y));
-    }
-
     /// <summary>Runs one block to its end.</summary>
     public void Run(Dim3 index)
     {
@@ -109,7 +102,7 @@ internal sealed unsafe class BlockRunner : IDisposable
                 Warp* w = &warps[i];
                 if (w->Pc < 0 || w->BarrierId >= 0) continue;
                 progress = true;
-                RunWarp(w);
+                variant.Run(w);
                 if (w->Pc < 0) running--;
                 else ArriveAt(w);
             }
@@ -127,19 +120,6 @@ internal sealed unsafe class BlockRunner : IDisposable
         w->BarrierId = -1;
         w->Sequence = 0;
         w->Scratch = 0;
-    }
-
-    void RunWarp(Warp* w)
-    {
-        try
-        {
-            variant.Run(w);
-        }
-        catch (KernelFault fault)
-        {
-            fault.Block = new Dim3(block->BlockX, block->BlockY, block->BlockZ);
-            throw;
-        }
     }
 
     /// <summary>Counts the warp's arrival; the last one to arrive lets all of them go on.</summary>
@@ -206,12 +186,8 @@ internal sealed unsafe class BlockRunner : IDisposable
     }
 
     KernelFault Abandoned(Warp* w, int exited, int expected, bool explained) =>
-        new(explained ? FaultKind.MissingBarrier : FaultKind.Deadlock,
+        Faults.OfWarp(explained ? FaultKind.MissingBarrier : FaultKind.Deadlock,
             $"warp {w->Index} waits at barrier {w->BarrierId} for {expected} threads; " +
             $"{arrived[w->BarrierId]} have arrived, {exited} of the block's {warpCount} warps " +
-            "have exited without it and no other can run")
-        {
-            Line = w->BarrierLine, Thread = ThreadOf(w, BitOperations.TrailingZeroCount(w->Active)),
-            Block = new Dim3(block->BlockX, block->BlockY, block->BlockZ),
-        };
+            "have exited without it and no other can run", w, w->BarrierLine);
 }

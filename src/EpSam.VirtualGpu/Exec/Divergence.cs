@@ -21,7 +21,7 @@ internal static unsafe class Divergence
     public static int Split(Warp* w, uint lanes, int taken, int next, int meet)
     {
         if (w->Depth + 2 > StackCapacity)
-            throw new KernelFault(FaultKind.StackOverflow, $"branches diverge more than {StackCapacity / 2} deep");
+            throw Faults.OfWarp(FaultKind.StackOverflow, $"branches diverge more than {StackCapacity / 2} deep", w, 0);
         uint others = w->Active & ~lanes;
         if (w->Block->Counters != null) w->Block->Counters[(int)Counter.DivergentBranches]++;
         // Paths that may exit before they meet still stop where the running path stops: its join entry is below on the

@@ -1,6 +1,6 @@
-// Runs a grid: blocks are handed out to worker threads one at a time, in order. A fault stops the grid: no further block
-// starts, those running finish. Of several faults that of the lowest block is reported; all blocks below it have run, so
-// the report is the same for any number of workers and any timing (as long as blocks do not depend on each other).
+// Runs a grid: blocks are handed out to worker threads one at a time, in order. A fault stops the grid: no further
+// block starts, those running finish. Of several faults that of the lowest block is reported; all blocks below it have
+// run, so the report is the same for any number of workers and any timing (if blocks do not depend on each other).
 using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.VirtualGpu.Exec;

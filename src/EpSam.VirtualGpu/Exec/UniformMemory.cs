@@ -8,19 +8,22 @@ namespace EpSam.VirtualGpu.Exec;
 internal static unsafe class UniformMemory
 {
     public static ulong Global<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        AddressSpace.IsDevice(address, (ulong)sizeof(T))
-            ? Widen(Unsafe.ReadUnaligned<T>(AddressSpace.ToHost(address)))
-            : throw Outside(w, "global", address, sizeof(T), line);
+        Widen(Unsafe.ReadUnaligned<T>(AddressSpace.IsDevice(address, (ulong)sizeof(T))
+            ? AddressSpace.ToHost(address)
+            : OutsideDevice(w, address, sizeof(T), line)));
 
     public static ulong Shared<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        address + (ulong)sizeof(T) <= (ulong)w->Block->SharedBytes && address < 1ul << 32
-            ? Widen(Unsafe.ReadUnaligned<T>(w->Block->Shared + address))
-            : throw Outside(w, "shared", address, sizeof(T), line);
+        Widen(Unsafe.ReadUnaligned<T>(IsInside<T>(address, w->Block->SharedBytes)
+            ? w->Block->Shared + address
+            : Outside(w, "shared", w->Block->SharedBytes, address, sizeof(T), line)));
 
     public static ulong Param<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        address + (ulong)sizeof(T) <= (ulong)w->Block->ParamBytes && address < 1ul << 32
-            ? Widen(Unsafe.ReadUnaligned<T>(w->Block->Param + address))
-            : throw Outside(w, "parameter", address, sizeof(T), line);
+        Widen(Unsafe.ReadUnaligned<T>(IsInside<T>(address, w->Block->ParamBytes)
+            ? w->Block->Param + address
+            : Outside(w, "parameter", w->Block->ParamBytes, address, sizeof(T), line)));
+
+    static bool IsInside<T>(ulong address, int size) where T : unmanaged =>
+        address + (ulong)sizeof(T) <= (ulong)size && address < 1ul << 32;
 
     /// <summary>
     /// Narrow values as 32-bit registers hold them: sign-extended to 32 bits when the type is signed.
@@ -31,10 +34,17 @@ internal static unsafe class UniformMemory
         _ => throw new NotSupportedException(typeof(T).Name),
     };
 
-    static KernelFault Outside(Warp* w, string space, ulong address, int bytes, int line) =>
-        new(FaultKind.IllegalAddress,
-            $"read of {bytes} bytes at {space} address 0x{address:x}, outside of {space} memory")
-        {
-            Line = line, Address = address, Block = new Dim3(w->Block->BlockX, w->Block->BlockY, w->Block->BlockZ),
-        };
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static byte* OutsideDevice(Warp* w, ulong address, int bytes, int line)
+    {
+        Faults.ThrowGlobal(w, line, Faults.FirstLane(w), address, bytes, write: false);
+        return null;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static byte* Outside(Warp* w, string space, int size, ulong address, int bytes, int line)
+    {
+        Faults.ThrowWindow(space, size, w, line, Faults.FirstLane(w), address, bytes, write: false);
+        return null;
+    }
 }

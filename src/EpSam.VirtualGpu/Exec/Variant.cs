@@ -1,4 +1,5 @@
 // One way of running a kernel: emitted (with checks or without) or interpreted. It owns the layout of the frame.
+using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Ir;
 using EpSam.VirtualGpu.Passes;
 
@@ -20,7 +21,7 @@ internal abstract unsafe class Variant(Kernel kernel)
     {
         for (int lane = 0; lane < 32; lane++)
         {
-            Dim3 thread = BlockRunner.ThreadOf(w, lane);
+            Dim3 thread = Faults.ThreadOf(w, lane);
             At32(w, Kernel.Tid[0])[lane] = (uint)thread.X;
             At32(w, Kernel.Tid[1])[lane] = (uint)thread.Y;
             At32(w, Kernel.Tid[2])[lane] = (uint)thread.Z;

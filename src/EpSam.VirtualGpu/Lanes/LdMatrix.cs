@@ -102,9 +102,9 @@ internal static unsafe class LdMatrix
             if (offset % RowBytes != 0)
                 throw Faults.At(FaultKind.Misaligned,
                     $"ldmatrix reads a row at shared offset {offset} (0x{offset:x}), not a multiple of {RowBytes}",
-                    w, o, lane, offset);
+                    w, o[-1], lane, offset);
             if (size < RowBytes || offset > (ulong)(size - RowBytes))
-                Faults.ThrowWindow("shared", size, w, o, lane, offset, RowBytes, write: false);
+                Faults.ThrowWindow("shared", size, w, o[-1], lane, offset, RowBytes, write: false);
         }
     }
 

@@ -126,7 +126,7 @@ internal static unsafe class LaneAddress
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             if (size < bytes || offsets[lane] > (ulong)(size - bytes))
-                Faults.ThrowWindow(space, size, w, o, lane, offsets[lane], bytes, write);
+                Faults.ThrowWindow(space, size, w, o[-1], lane, offsets[lane], bytes, write);
         }
     }
 
@@ -134,7 +134,7 @@ internal static unsafe class LaneAddress
     public static byte* ResolveDevice(Warp* w, int* o, int lane, ulong address, int bytes)
     {
         if (!AddressSpace.IsDevice(address, (ulong)bytes))
-            Faults.ThrowGlobal(w, o, lane, address, bytes, write: false);
+            Faults.ThrowGlobal(w, o[-1], lane, address, bytes, write: false);
         return AddressSpace.ToHost(address);
     }
 
@@ -148,7 +148,7 @@ internal static unsafe class LaneAddress
         {
             int lane = BitOperations.TrailingZeroCount(lanes);
             if (!AddressSpace.IsDevice(addresses[lane], (ulong)bytes))
-                Faults.ThrowGlobal(w, o, lane, addresses[lane], bytes, write);
+                Faults.ThrowGlobal(w, o[-1], lane, addresses[lane], bytes, write);
         }
     }
 
@@ -162,16 +162,16 @@ internal static unsafe class LaneAddress
         if (shared < AddressSpace.WindowBytes)
         {
             if (shared + (ulong)bytes > (ulong)block->SharedBytes)
-                Faults.ThrowWindow("shared", block->SharedBytes, w, o, lane, shared, bytes, write);
+                Faults.ThrowWindow("shared", block->SharedBytes, w, o[-1], lane, shared, bytes, write);
             return block->Shared + shared;
         }
         if (local < AddressSpace.WindowBytes)
         {
             if (local + (ulong)bytes > (ulong)w->LocalBytes)
-                Faults.ThrowWindow("local", w->LocalBytes, w, o, lane, local, bytes, write);
+                Faults.ThrowWindow("local", w->LocalBytes, w, o[-1], lane, local, bytes, write);
             return w->Local + (long)lane * w->LocalBytes + local;
         }
-        Faults.ThrowGlobal(w, o, lane, address, bytes, write);
+        Faults.ThrowGlobal(w, o[-1], lane, address, bytes, write);
         return null;
     }
 }

@@ -16,6 +16,6 @@ internal static unsafe class MmaFault
         int lane = BitOperations.TrailingZeroCount(~w->Active);
         throw Faults.At(FaultKind.DivergentBarrier,
             $"{instruction} needs all 32 lanes of the warp; the lanes that execute it are 0x{w->Active:x8}",
-            w, o, lane);
+            w, o[-1], lane);
     }
 }

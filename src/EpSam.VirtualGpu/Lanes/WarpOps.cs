@@ -299,15 +299,6 @@ internal static unsafe class WarpOps
         }
     }
 
-    static KernelFault Fault(Warp* w, int* o, int lane, string detail)
-    {
-        BlockState* block = w->Block;
-        int thread = w->Index * 32 + lane, row = thread / block->ThreadsX;
-        return new KernelFault(FaultKind.DivergentBarrier, detail)
-        {
-            Line = o[-1],
-            Block = new Dim3(block->BlockX, block->BlockY, block->BlockZ),
-            Thread = new Dim3(thread % block->ThreadsX, row % block->ThreadsY, row / block->ThreadsY),
-        };
-    }
+    static KernelFault Fault(Warp* w, int* o, int lane, string detail) =>
+        Faults.At(FaultKind.DivergentBarrier, detail, w, o[-1], lane);
 }

@@ -2,6 +2,7 @@
 // kernel, at which PTX line, in which block and thread, at which address, and what lies nearest; the result code must
 // be the hardware's. The interpreter and emitted code must find the same.
 using EpSam.Cuda;
+using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Tests.Driver;
 using static EpSam.Cuda.CUresult;
 
@@ -63,6 +64,20 @@ internal sealed unsafe class SeededBugTests(bool interpret)
         CUfunction kernel = Kernel("ld.global.u32 %r2, [%a];\nst.global.u32 [%a], %r2;");
         gpu.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, gpu.Launch(kernel, (1, 1, 1), (32, 1, 1), 0, data.Value),
             "UseAfterFree", "kernel buggy", FirstLine, "block (0,0,0)", "thread (0,0,0)", $"0x{data.Value:x}", "freed");
+    }
+
+    [TestCase("ld.global.u32 %r2, [%p];", "read of 4 bytes at 0x40, not a device address")]
+    [TestCase("ld.shared.u32 %r2, [tile+200];",
+        "4 bytes at shared offset 200 (0xc8), 72 bytes past the end of the 128 bytes")]
+    [TestCase("ld.param.u32 %r2, [data+6];", "4 bytes at parameter offset 6 (0x6), crosses the end by 2 bytes")]
+    public void OneAddressForAllLanes_OutsideOfItsSpace_WithoutChecks_NamesTheFirstThread(string load, string words)
+    {
+        using VirtualDevice unchecked_ = new(new VirtualGpuOptions { Interpret = interpret, Checks = CheckFlags.None });
+        CUfunction kernel = unchecked_.Find(unchecked_.Load(Source(
+            $"setp.lt.u32 %q, %r0, 39;\n@%q bra DONE;\n{load}\nst.global.u32 [%a], %r2;\nDONE:",
+            ".shared .align 4 .b8 tile[128];\n")), "buggy");
+        unchecked_.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, unchecked_.Launch(kernel, (1, 3, 1), (64, 1, 1), 0, 0x40),
+            "kernel buggy", "PTX line 17", words, "block (0,0,0)", "thread (39,0,0)");
     }
 
     [Test]
