@@ -23,7 +23,7 @@ device void unfold(const T* x, T* y, int height, int width, int channels, int st
     }
 }
 
-// unfold_fwd_{f32,bf16}_side{3,16}: y[b, oy, ox, c, ky, kx]
+// unfold_fwd_{f32,bf16}_side{2,3,16}: y[b, oy, ox, c, ky, kx]
 // = x[b, oy·stride + ky - padding, ox·stride + kx - padding, c].
 //   in    x (B, H, W, C) f32 or bf16                 out  y (B, OH, OW, C·side·side) of x's type
 //   args  x, y, H i32, W i32, C i32, stride i32, padding i32, OH i32, OW i32
@@ -38,7 +38,9 @@ device void unfold(const T* x, T* y, int height, int width, int channels, int st
     {                                                                                                                  \
         unfold<Side>(x, y, height, width, channels, stride, padding, out_height, out_width);                           \
     }
+UNFOLD(unfold_fwd_f32_side2, 2, float)
 UNFOLD(unfold_fwd_f32_side3, 3, float)
 UNFOLD(unfold_fwd_f32_side16, 16, float)
+UNFOLD(unfold_fwd_bf16_side2, 2, bf16)
 UNFOLD(unfold_fwd_bf16_side3, 3, bf16)
 UNFOLD(unfold_fwd_bf16_side16, 16, bf16)

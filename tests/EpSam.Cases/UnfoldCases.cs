@@ -5,11 +5,12 @@ namespace EpSam.Cases;
 
 public static class UnfoldCases
 {
-    // smallest; padding on all sides of one pixel; an input that strides do not use up; SAM's patch embedding and neck
+    // smallest; padding on all sides of one pixel; an input that strides do not use up; SAM's patch embedding, neck and
+    // mask prompt
     static readonly (long B, long H, long W, long C, int Side, int Stride, int Padding)[] Sizes =
     [
         (1, 1, 1, 1, 3, 1, 1), (2, 5, 4, 3, 3, 1, 1), (1, 8, 7, 5, 3, 2, 1), (1, 6, 9, 2, 3, 3, 0), (1, 4, 3, 64, 3, 1, 1),
-        (1, 16, 16, 1, 16, 16, 0), (2, 48, 37, 3, 16, 16, 0),
+        (1, 16, 16, 1, 16, 16, 0), (2, 48, 37, 3, 16, 16, 0), (2, 6, 8, 1, 2, 2, 0), (1, 5, 4, 4, 2, 2, 0),
     ];
 
     public static IEnumerable<OpCase> All { get; } =

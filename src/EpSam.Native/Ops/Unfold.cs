@@ -13,13 +13,13 @@ public static class Unfold
 
     /// <summary>
     /// y (B, OH, OW, C·side·side) from x (B, H, W, C), f32 or bf16: y[b, oy, ox, c, ky, kx] = x[b, oy·stride + ky - padding,
-    /// ox·stride + kx - padding, c], zero outside. side is 3 or 16. Does not synchronise.
+    /// ox·stride + kx - padding, c], zero outside. side is 2, 3 or 16. Does not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor x, int side, int stride, int padding, Tensor y)
     {
         Expect.Type("Unfold", "x", x, DType.F32, DType.BF16);
         Expect.Rank("Unfold", "x", x, "B, H, W, C");
-        if (side is not (3 or 16)) throw new ArgumentException($"Unfold: side must be 3 or 16, got {side}");
+        if (side is not (2 or 3 or 16)) throw new ArgumentException($"Unfold: side must be 2, 3 or 16, got {side}");
         if (stride < 1 || padding < 0) throw new ArgumentException($"Unfold: stride {stride}, padding {padding} are impossible");
         int h = Expect.Int("Unfold", "H", x.Shape[1]), w = Expect.Int("Unfold", "W", x.Shape[2]);
         int c = Expect.Int("Unfold", "C·side²", checked(x.Shape[3] * side * side)) / (side * side);
