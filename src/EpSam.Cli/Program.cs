@@ -59,6 +59,7 @@ internal static class Program
         SegmentCommand.Create(),
         AmgCommand.Create(),
         EncodeCommand.Create(),
+        InitCommand.Create(),
         ConvertCommand.Create(),
         PlanCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },

@@ -55,11 +55,15 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     }
 
     /// <summary>Plans, allocates and loads the model.</summary>
-    public SamModel Open(Gpu gpu, SamOptions options)
+    public SamModel Open(Gpu gpu, SamOptions options, Action<string> tell)
     {
-        InputFile.Open(Checkpoint, "checkpoint").Dispose();
+        using (FileStream stream = InputFile.Open(Checkpoint, "checkpoint"))
+            if (stream.Length == 0) throw new UserError($"checkpoint {Checkpoint} is empty");
         try
         {
+            using (StateDict file = EpSam.Native.Checkpoints.Checkpoint.Open(Checkpoint))
+                if (file.Metadata.TryGetValue(Commands.InitCommand.Untrained, out object? what))
+                    tell($"{Checkpoint}: untrained ({what}): its masks mean nothing");
             return SamModel.Load(gpu, Checkpoint, Config, options with { Precision = Precision, MemoryBudget = Budget });
         }
         catch (BudgetException e)

@@ -35,7 +35,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, flags.IsJson, flags.IsQuiet);
         _ = ImageReader.LibraryVersion;   // missing: said before the model is loaded
         using OpenedGpu gpu = OpenedGpu.Open(flags.Gpu, reporter.Note);
-        using SamModel model = flags.Open(gpu.Gpu, options);
+        using SamModel model = flags.Open(gpu.Gpu, options, reporter.Note);
         reporter.Note($"{flags.Checkpoint}: {Describe(model.Config)}, {flags.Precision.Name()}; "
             + $"{Sizes.Text(model.Plan.Peak)} of device memory; {gpu.Name}");
         SamRun run = new(flags, model, reporter, Invocation.CancelOf(parsed));
