@@ -18,6 +18,8 @@ internal static class ImageList
         foreach (string path in paths)
         {
             if (path.Length == 0) throw UserError.Usage("IMAGE: an empty name");
+            if (path[0] == '-' && !File.Exists(path))
+                throw UserError.Usage($"unknown option {path} (an image of that name is ./{path})");
             if (!Directory.Exists(path))
             {
                 files.Add(path);
@@ -35,6 +37,21 @@ internal static class ImageList
     {
         InputFile.Open(path, "image").Dispose();   // for its messages
         return ImageReader.ReadRgb(path);
+    }
+
+    /// <summary>Whether the beginning of a file is that of an image: cheap, and asked before a model is loaded.</summary>
+    public static bool LooksReadable(string path)
+    {
+        try
+        {
+            InputFile.Open(path, "image").Dispose();
+            ImageReader.ReadInfo(path);
+            return true;
+        }
+        catch (Exception e) when (e is UserError or ImagingException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     // a/cat.png and b/dog.jpg are cat and dog; where two would be the same: cat.png and cat.jpg; else cat.png, cat.png-2.

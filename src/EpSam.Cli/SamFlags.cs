@@ -54,11 +54,16 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
             ReadPrecision(parsed), ReadBudget(parsed), seed, parsed.GetValue(Json), parsed.GetValue(Quiet));
     }
 
+    /// <summary>Throws unless there is a checkpoint of some kind: before anything is opened.</summary>
+    public void RequireCheckpoint()
+    {
+        using FileStream stream = InputFile.Open(Checkpoint, "checkpoint");
+        if (stream.Length == 0) throw new UserError($"checkpoint {Checkpoint} is empty");
+    }
+
     /// <summary>Plans, allocates and loads the model.</summary>
     public SamModel Open(Gpu gpu, SamOptions options, Action<string> tell)
     {
-        using (FileStream stream = InputFile.Open(Checkpoint, "checkpoint"))
-            if (stream.Length == 0) throw new UserError($"checkpoint {Checkpoint} is empty");
         try
         {
             using (StateDict file = EpSam.Native.Checkpoints.Checkpoint.Open(Checkpoint))

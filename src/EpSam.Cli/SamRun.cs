@@ -34,6 +34,8 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
     {
         Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, flags.IsJson, flags.IsQuiet);
         _ = ImageReader.LibraryVersion;   // missing: said before the model is loaded
+        flags.RequireCheckpoint();
+        if (!images.Any(i => ImageList.LooksReadable(i.Path))) return NothingToDo(reporter, images);
         using OpenedGpu gpu = OpenedGpu.Open(flags.Gpu, reporter.Note);
         using SamModel model = flags.Open(gpu.Gpu, options, reporter.Note);
         reporter.Note($"{flags.Checkpoint}: {Describe(model.Config)}, {flags.Precision.Name()}; "
@@ -62,6 +64,25 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         }, MaskFiles.Layout));
         if (failed > 0 && images.Length > 1) reporter.Fail($"{failed} of {images.Length} images failed");
         return failed > 0 ? ExitCode.Failure : ExitCode.Ok;
+    }
+
+    // No image can be read: said without opening the model.
+    static int NothingToDo(Reporter reporter, InputImage[] images)
+    {
+        List<ImageReport> reports = [];
+        foreach (InputImage image in images)
+        {
+            try
+            {
+                ImageList.Read(image.Path);
+            }
+            catch (Exception e) when (IsOfTheImage(e))
+            {
+                reports.Add(Failed(reporter, image, e));
+            }
+        }
+        reporter.Json(() => JsonSerializer.Serialize(new { Images = reports }, MaskFiles.Layout));
+        return ExitCode.Failure;
     }
 
     /// <summary>Throws when an output folder is there already and may not be replaced.</summary>
@@ -96,10 +117,15 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         }
         catch (Exception e) when (IsOfTheImage(e))
         {
-            string message = e.Message.Contains(image.Path, StringComparison.Ordinal) ? e.Message : $"{image.Path}: {e.Message}";
-            reporter.Fail(message);
-            return new ImageReport(image.Path, "failed", message);
+            return Failed(reporter, image, e);
         }
+    }
+
+    static ImageReport Failed(Reporter reporter, InputImage image, Exception e)
+    {
+        string message = e.Message.Contains(image.Path, StringComparison.Ordinal) ? e.Message : $"{image.Path}: {e.Message}";
+        reporter.Fail(message);
+        return new ImageReport(image.Path, "failed", message);
     }
 
     static bool IsOfTheImage(Exception e) => e is UserError { Code: ExitCode.Failure } or IOException or UnauthorizedAccessException

@@ -136,17 +136,19 @@ internal static class PlanCommand
         if (file is not null) writer.WriteLine($"timeline: {file}");
     }
 
-    // Phases one level below the whole; neighbours with the same peak are one line: "blocks.0 … blocks.1".
+    // Neighbours with the same peak are one line: "encode: blocks.0 … blocks.1".
     static List<(string Name, long Peak)> Stages(Plan plan)
     {
-        List<(string First, string Last, long Peak)> stages = [];
-        foreach (PlanPhase phase in plan.Phases.Where(p => p.Depth == 1))
-        {
-            string name = phase.Name[(phase.Name.IndexOf('/') + 1)..];
-            if (stages.Count > 0 && stages[^1].Peak == phase.Peak) stages[^1] = stages[^1] with { Last = name };
-            else stages.Add((name, name, phase.Peak));
-        }
-        return [.. stages.Select(s => (s.First == s.Last ? s.First : $"{s.First} … {s.Last}", s.Peak))];
+        List<(string Part, string First, string Last, long Peak)> stages = [];
+        foreach ((PlanPhase part, IReadOnlyList<PlanPhase> inside) in plan.Outline())
+            foreach (PlanPhase phase in inside.Count == 0 ? [part] : inside)
+            {
+                string name = phase == part ? "" : phase.Name[(phase.Name.LastIndexOf('/') + 1)..];
+                if (stages.Count > 0 && stages[^1].Peak == phase.Peak && stages[^1].Part == part.Name) stages[^1] = stages[^1] with { Last = name };
+                else stages.Add((part.Name, name, name, phase.Peak));
+            }
+        return [.. stages.Select(s =>
+            (s.Part + (s.First == "" ? "" : ": ") + (s.First == s.Last ? s.First : $"{s.First} … {s.Last}"), s.Peak))];
     }
 
     static IEnumerable<ArenaPiece> LargestPieces(Plan plan) =>

@@ -60,6 +60,29 @@ public sealed class Plan
         return new Plan(arena, device);
     }
 
+    /// <summary>
+    /// The run in its parts: the outermost phases, each with the phases that it is made of. A phase that is all that another
+    /// is made of stands for it.
+    /// </summary>
+    public IEnumerable<(PlanPhase Part, IReadOnlyList<PlanPhase> Stages)> Outline()
+    {
+        for (int i = 0; i < Phases.Count; i++)
+        {
+            if (Phases[i].Depth > 0) continue;
+            List<int> inside = Inside(i);
+            while (inside.Count == 1) inside = Inside(inside[0]);
+            yield return (Phases[i], [.. inside.Select(k => Phases[k])]);
+        }
+    }
+
+    List<int> Inside(int phase) // the phases directly in it: they follow it
+    {
+        List<int> inside = [];
+        for (int i = phase + 1; i < Phases.Count && Phases[i].Depth > Phases[phase].Depth; i++)
+            if (Phases[i].Depth == Phases[phase].Depth + 1) inside.Add(i);
+        return inside;
+    }
+
     /// <summary>Bytes of one use at the time of the peak.</summary>
     public long AtPeak(ArenaUse use) => Pieces.Where(p => p.Use == use && p.IsAliveAt(PeakStep)).Sum(p => p.Bytes);
 

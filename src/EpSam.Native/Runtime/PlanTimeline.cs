@@ -1,6 +1,7 @@
 // A plan as a picture: time runs to the right, one column for each piece that is taken; addresses go up, so that a piece
 // is a rectangle over its life. What is kept grows from the bottom, temporaries hang from the top, and the gap between
-// the two closes at the peak. The pointer over a rectangle shows its name and size.
+// the two closes at the peak. What is placed before the run begins, weights for the most part, has a narrow strip at the
+// left. The pointer over a rectangle shows its name and size.
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -10,7 +11,7 @@ namespace EpSam.Native.Runtime;
 /// <summary>Draws a plan.</summary>
 public static class PlanTimeline
 {
-    const int Width = 1200, Height = 480, Left = 80, Top = 56, Bottom = 46;
+    const int Width = 1200, Height = 480, Left = 80, Top = 56, Bottom = 66, Strip = 40;
 
     /// <summary>The plan as an SVG document.</summary>
     public static string Svg(Plan plan, string title)
@@ -57,30 +58,76 @@ public static class PlanTimeline
     static void Axes(StringBuilder svg, Plan plan)
     {
         Line(svg, $"<rect x='{Left}' y='{Top}' width='{Width}' height='{Height}' fill='none' stroke='#999'/>");
-        for (int i = 0; i <= 4; i++)
+        long unit = Unit(plan.Peak);
+        for (long bytes = 0; bytes <= plan.Peak; bytes += unit)
         {
-            int y = Top + Height - Height * i / 4;
-            Line(svg, $"<text x='{Left - 6}' y='{y + 4}' text-anchor='end'>{Sizes.Text(plan.Peak * i / 4)}</text>");
+            double y = Top + Height - (double)bytes / plan.Peak * Height;
+            Line(svg, string.Create(CultureInfo.InvariantCulture, $"<line x1='{Left - 4}' x2='{Left}' y1='{y:F1}' y2='{y:F1}' stroke='#999'/>"
+                + $"<text x='{Left - 8}' y='{y + 4:F1}' text-anchor='end'>{Round(bytes)}</text>"));
         }
-        double peak = X(plan, plan.PeakStep) + 0.5 * Width / plan.Steps;
+        double peak = X(plan, plan.PeakStep) + 0.5 * (X(plan, plan.PeakStep + 1) - X(plan, plan.PeakStep));
         Line(svg, string.Create(CultureInfo.InvariantCulture,
             $"<line x1='{peak:F1}' x2='{peak:F1}' y1='{Top}' y2='{Top + Height}' stroke='#c0392b' stroke-dasharray='4 3'/>"));
-        double free = Left;
-        foreach (PlanPhase phase in plan.Phases.Where(p => p.Depth == 1 || (p.Depth == 0 && plan.Phases.All(q => q.Depth == 0))))
-        {
-            double left = X(plan, phase.FirstStep);
-            string name = phase.Name[(phase.Name.IndexOf('/') + 1)..];
-            if (left < free || phase.LastStep == phase.FirstStep) continue; // a name where there is room for one
-            free = left + 7.0 * name.Length + 8;
-            Line(svg, string.Create(CultureInfo.InvariantCulture,
-                $"<line x1='{left:F1}' x2='{left:F1}' y1='{Top + Height}' y2='{Top + Height + 6}' stroke='#999'/>"
-                + $"<text x='{left:F1}' y='{Top + Height + 20}'>{WebUtility.HtmlEncode(name)}</text>"));
-        }
-        Line(svg, $"<text x='{Left}' y='{Top + Height + 38}'>{plan.Steps} pieces in the order in which they are taken; "
+        Names(svg, plan);
+        Line(svg, $"<text x='{Left}' y='{Top + Height + 58}' fill='#777'>{plan.Steps} pieces in the order in which they are taken; "
             + $"peak {Sizes.Text(plan.Peak)} (dashed)</text>");
     }
 
-    static double X(Plan plan, long step) => Left + (double)step / Math.Max(1, plan.Steps) * Width;
+    // Two rows: the parts of the run, and in each what it is made of, a name where there is room for one.
+    static void Names(StringBuilder svg, Plan plan)
+    {
+        double free = Left, freeBelow = Left;
+        foreach ((PlanPhase part, IReadOnlyList<PlanPhase> stages) in plan.Outline())
+        {
+            foreach (PlanPhase stage in stages)
+            {
+                double left = X(plan, stage.FirstStep);
+                string name = stage.Name[(stage.Name.LastIndexOf('/') + 1)..];
+                bool fits = left >= free && left + Wide(name) <= Left + Width + 16 && stage.LastStep > stage.FirstStep;
+                if (fits) free = left + Wide(name) + 8;
+                Line(svg, string.Create(CultureInfo.InvariantCulture,
+                    $"<line x1='{left:F1}' x2='{left:F1}' y1='{Top + Height}' y2='{Top + Height + (fits ? 8 : 4)}' stroke='#999'/>"));
+                if (fits) Line(svg, Label(left, 20, name, ""));
+            }
+            double start = X(plan, part.FirstStep), end = X(plan, part.LastStep);
+            if (end - start < 2) continue;
+            Line(svg, string.Create(CultureInfo.InvariantCulture,
+                $"<line x1='{start:F1}' x2='{end - 1:F1}' y1='{Top + Height + 27}' y2='{Top + Height + 27}' stroke='#555' stroke-width='2'/>"));
+            if (start < freeBelow || start + Wide(part.Name) > Left + Width + 16) continue;
+            freeBelow = start + Wide(part.Name) + 8;
+            Line(svg, Label(start, 41, part.Name, " font-weight='bold'"));
+        }
+    }
+
+    static string Label(double x, int below, string name, string style) => string.Create(CultureInfo.InvariantCulture,
+        $"<text x='{x:F1}' y='{Top + Height + below}'{style}>{WebUtility.HtmlEncode(name)}</text>");
+
+    static double Wide(string name) => 7.0 * name.Length;
+
+    // A round size of which three to eight make the peak: 1, 2 or 5 times a power of ten of its unit.
+    static long Unit(long peak)
+    {
+        long scale = 1;
+        while (scale * 1024 <= peak) scale *= 1024;
+        for (double step = 0.01; ; step *= 10)
+            foreach (int times in new[] { 1, 2, 5 })
+                if (peak / (step * times * scale) <= 8) return Math.Max(1, (long)Math.Round(step * times * scale));
+    }
+
+    static string Round(long bytes)
+    {
+        if (bytes == 0) return "0";
+        string[] words = Sizes.Text(bytes).Split(' ');
+        return $"{double.Parse(words[0], CultureInfo.InvariantCulture).ToString("0.##", CultureInfo.InvariantCulture)} {words[1]}";
+    }
+
+    static double X(Plan plan, long step)
+    {
+        long first = plan.Phases.Count == 0 ? 0 : plan.Phases[0].FirstStep;
+        double strip = first == 0 ? 0 : Strip;
+        return step <= first ? Left + strip * step / Math.Max(1, first)
+            : Left + strip + (Width - strip) * (step - first) / (plan.Steps - first);
+    }
 
     static string Class(ArenaUse use) => use switch
     {

@@ -101,7 +101,7 @@ public sealed class SamCommandTests
         JsonElement answer = Json("out/photo/segment.json").GetProperty("objects")[0];
         double[] scores = [.. answer.GetProperty("masks").EnumerateArray().Select(m => m.GetProperty("score").GetDouble())];
         Assert.That(scores[answer.GetProperty("best").GetInt32()], Is.EqualTo(scores.Max()));
-        Assert.That(Files("out"), Has.Exactly(3).Matches<string>(f => f.Contains("overlay_")));
+        Assert.That(Files("out").Where(f => f.Contains("overlay_")), Has.Exactly(3).Items);
     }
 
     [Test]

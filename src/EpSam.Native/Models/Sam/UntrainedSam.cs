@@ -23,7 +23,9 @@ public sealed class UntrainedSam : IParameterSource
         Plan.Of(arena =>
         {
             Parameters parameters = new(arena, DType.F32);
-            SamNetwork.Declare(config, parameters);
+            _ = new ImageEncoder(config, parameters);
+            _ = new PromptEncoder(config, parameters);
+            _ = new MaskDecoder(config, parameters);
             foreach ((string name, Tensor tensor) in parameters.All) _shapes.Add(name, tensor.Shape);
         });
     }
