@@ -1,0 +1,515 @@
+// Convolution, channels last, one geometry for all: three axes, any of which may be 1. Implicit GEMM: a row is a
+// position of the result, a column one of its channels, the depth runs over the kernel's taps and, fastest, the
+// channels of a group. A row's values are gathered while they are copied to shared memory: no unfolded matrix exists.
+// Tiles are those of gemm.cu: a block computes 128 rows x 64 or 128 columns and walks the depth in chunks that are 64
+// bytes wide; three chunks are in shared memory.
+// The gradient of x is the same product, gathered from dy. Where a stride is not 1, positions of dx fall into phases
+// (position modulo stride) that meet different taps; a block works in one phase.
+#include "mma.cuh"
+
+constexpr int Side = 128, Stages = 3, Width = 64; // rows of a block; chunks in flight; bytes of a chunk's row
+
+// Rows of 64 bytes, 4 pieces of 16: piece p of row r lies at p ^ (r/2 % 4), so 8 rows' piece p touch all 32 banks once.
+device int swizzle64(int row, int piece) { return piece ^ (row >> 1 & 3); }
+
+// ---------------------------------------------------------------------------------------------------------------
+// Geometry
+
+// Axes are D, H, W. c and n: channels of x and y, of all groups.
+struct Geometry { int batch, groups, c, n, in[3], out[3], kernel_size[3], stride[3], padding[3], dilation[3]; };
+
+#define GEOMETRY                                                                                                       \
+    int batch, int groups, int c, int n, int in_d, int in_h, int in_w, int out_d, int out_h, int out_w, int kernel_d,  \
+        int kernel_h, int kernel_w, int stride_d, int stride_h, int stride_w, int padding_d, int padding_h,            \
+        int padding_w, int dilation_d, int dilation_h, int dilation_w
+#define AS_GEOMETRY                                                                                                    \
+    {batch, groups, c, n, {in_d, in_h, in_w}, {out_d, out_h, out_w}, {kernel_d, kernel_h, kernel_w},                   \
+     {stride_d, stride_h, stride_w}, {padding_d, padding_h, padding_w}, {dilation_d, dilation_h, dilation_w}}
+
+// How one axis is walked: row q at tap t gathers from q·step + base + t·hop, if that is in 0..in-1, meets the weight's
+// tap first + t·skip, and stands for position q·spread + start of the result.
+struct Axis { int in, rows, step, base, hop, taps, first, skip, spread, start; };
+
+// All axes of one phase; channels are gathered, columns computed, both of one group.
+struct Walk { Axis d, h, w; int images, channels, columns; };
+
+template <bool Backward> device Axis walk_axis(const Geometry& g, int i, int& phase)
+{
+    if (!Backward) return {g.in[i], g.out[i], g.stride[i], -g.padding[i], g.dilation[i], g.kernel_size[i], 0, 1, 1, 0};
+    // dx at p = q·stride + r gathers from dy at (p + padding - k·dilation) / stride, for the k where that is whole
+    int phases = min_of(g.stride[i], g.in[i]), r = phase % phases, first = 0, skip = 1;
+    phase /= phases;
+    while (first < g.kernel_size[i] && (r + g.padding[i] - first * g.dilation[i]) % g.stride[i] != 0) first++;
+    while (skip * g.dilation[i] % g.stride[i] != 0) skip++;
+    return {g.out[i], (g.in[i] - r + g.stride[i] - 1) / g.stride[i], 1,
+            (r + g.padding[i] - first * g.dilation[i]) / g.stride[i], -(skip * g.dilation[i] / g.stride[i]),
+            (g.kernel_size[i] - first + skip - 1) / skip, first, skip, g.stride[i], r};
+}
+
+template <bool Backward> device Walk walk_of(const Geometry& g, int phase)
+{
+    Axis w = walk_axis<Backward>(g, 2, phase), h = walk_axis<Backward>(g, 1, phase);
+    Axis d = walk_axis<Backward>(g, 0, phase);
+    int channels = g.c / g.groups, columns = g.n / g.groups;
+    return {d, h, w, g.batch, Backward ? columns : channels, Backward ? channels : columns};
+}
+
+device int row_count(const Walk& k) { return k.images * k.d.rows * k.h.rows * k.w.rows; }
+device int depth_of(const Walk& k) { return k.d.taps * k.h.taps * k.w.taps * k.channels; }
+
+// a / b for a >= 0 and quotients below 2^21: no loop, no 64-bit arithmetic.
+device int divide(int a, int b)
+{
+    int q = (int)((float)a * rcp_approx((float)b)), r = a - q * b;
+    return r < 0 ? q - 1 : r >= b ? q + 1 : q;
+}
+
+// Coordinates on the walk's axes.
+struct Row { int image, z, y, x; };
+
+// Row first + i, i < 2^20. first is the same for the whole block, which makes its divisions cheap.
+device Row row_at(const Walk& k, int first, int i)
+{
+    int rest = first / k.w.rows, x = first % k.w.rows + i, q = divide(x, k.w.rows);
+    int y = rest % k.h.rows + q, p = divide(y, k.h.rows);
+    rest /= k.h.rows;
+    int z = rest % k.d.rows + p, o = divide(z, k.d.rows);
+    return {rest / k.d.rows + o, z - o * k.d.rows, y - p * k.h.rows, x - q * k.w.rows};
+}
+
+// A row's first position, before any tap: its coordinates in the tensor that is gathered from, and the index there
+// (which is out of it where they are). Rows past the last lie outside.
+struct Origin { int index, z, y, x; };
+
+device Origin origin_of(const Walk& k, int first, int i, int rows)
+{
+    Row r = row_at(k, first, i);
+    int z = r.z * k.d.step + k.d.base, y = r.y * k.h.step + k.h.base, x = r.x * k.w.step + k.w.base;
+    return {((r.image * k.d.in + z) * k.h.in + y) * k.w.in + x, first + i < rows ? z : -(1 << 30), y, x};
+}
+
+// One place of the depth: how far its tap is from the origin, its channel, its tap in the weight.
+struct Place { int index, z, y, x, channel, tap; };
+
+device Place place_of(const Walk& k, const Geometry& g, int depth)
+{
+    int tap = divide(depth, k.channels), channel = depth - tap * k.channels;
+    int rest = divide(tap, k.w.taps), x = tap - rest * k.w.taps;
+    int z = divide(rest, k.h.taps), y = rest - z * k.h.taps;
+    int weight = ((k.d.first + z * k.d.skip) * g.kernel_size[1] + k.h.first + y * k.h.skip) * g.kernel_size[2]
+        + k.w.first + x * k.w.skip;
+    x *= k.w.hop;
+    y *= k.h.hop;
+    z *= k.d.hop;
+    return {(z * k.h.in + y) * k.w.in + x, z, y, x, channel, weight};
+}
+
+device bool is_inside(const Walk& k, const Origin& o, const Place& p)
+{
+    return (u32)(o.z + p.z) < (u32)k.d.in && (u32)(o.y + p.y) < (u32)k.h.in && (u32)(o.x + p.x) < (u32)k.w.in;
+}
+
+// Where row first + i of the walk stands in the result.
+template <bool Backward> device long long position_of(const Walk& k, const Geometry& g, int first, int i)
+{
+    if (!Backward) return first + i;
+    Row r = row_at(k, first, i);
+    int z = r.z * k.d.spread + k.d.start, y = r.y * k.h.spread + k.h.start, x = r.x * k.w.spread + k.w.start;
+    return ((long long)(r.image * g.in[0] + z) * g.in[1] + y) * g.in[2] + x;
+}
+
+device int taps_of(const Geometry& g) { return g.kernel_size[0] * g.kernel_size[1] * g.kernel_size[2]; }
+
+// ---------------------------------------------------------------------------------------------------------------
+// Chunks on their way to shared memory. What lies outside is not read, so its address does not matter.
+
+// Rows of gathered values; thread t copies piece t%4 of rows t/4, t/4 + Threads/4, ...
+template <int Threads, bool Swizzled, class T>
+device void load_gathered(u32 buffer, const T* x, int pitch, const Walk& k, const Geometry& g,
+                          const Origin (&origin)[4 * Side / Threads], int depth0, int depth)
+{
+    constexpr int Wide = 16 / sizeof(T);
+    int row = thread_x() >> 2, piece = thread_x() & 3, at = depth0 + piece * Wide;
+    u32 target = buffer + row * Width + (Swizzled ? swizzle64(row, piece) : piece) * 16;
+    Place p = place_of(k, g, at);
+#pragma unroll
+    for (int i = 0; i < 4 * Side / Threads; i++)
+        copy16_async(target, i * Threads / 4 * Width, x + (long long)(origin[i].index + p.index) * pitch + p.channel, 0,
+                     at < depth && is_inside(k, origin[i], p));
+}
+
+// Forward: the weight's rows as they are, one a column of the result.
+template <int Threads, int Columns, class T>
+device void load_weight(u32 buffer, const T* w, int column0, int columns, int depth0, int depth)
+{
+    constexpr int Wide = 16 / sizeof(T), Step = Threads / 4;
+    int row = thread_x() >> 2, piece = thread_x() & 3, at = depth0 + piece * Wide;
+    u32 target = buffer + row * Width + swizzle64(row, piece) * 16;
+#pragma unroll
+    for (int i = 0; i < (Columns + Step - 1) / Step; i++) {
+        int column = column0 + row + i * Step;
+        copy16_async(target, i * Step * Width, w + ((long long)column * depth + at), 0, column < columns && at < depth);
+    }
+}
+
+// Backward: for each place of the depth, a tap and a channel of y, the weight's Columns channels of x.
+template <int Threads, int Columns, class T>
+device void load_weight_turned(u32 buffer, const T* w, int column0, const Walk& k, const Geometry& g, int depth0,
+                               int depth)
+{
+    constexpr int Wide = 16 / sizeof(T), Pieces = Columns / Wide, Step = Threads / Pieces, Deep = Width / sizeof(T);
+    int piece = thread_x() % Pieces, row = thread_x() / Pieces, column = column0 + piece * Wide, taps = taps_of(g);
+    u32 target = buffer + row * Pieces * 16 + (sizeof(T) == 2 ? piece ^ (row & 7) : piece) * 16;
+#pragma unroll
+    for (int i = 0; i < Deep / Step; i++) {
+        int at = depth0 + row + i * Step;
+        Place p = place_of(k, g, at);
+        const T* source = w + ((long long)(p.channel * taps + p.tap) * k.columns + column);
+        copy16_async(target, i * Step * Pieces * 16, source, 0, at < depth && column < k.columns);
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// bf16: 4 warps, each 64 rows x half of the columns, as tensor-core tiles; a chunk is 32 deep.
+
+template <bool Backward, int Columns>
+device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, const Geometry& g)
+{
+    constexpr int Pairs = Columns / 32, StageA = Side * Width, StageB = Columns * Width; // pairs of 8 columns a warp
+    alignas(128) __shared__ unsigned char chunks[Stages * (StageA + StageB)];
+    const u32 a_buffer = shared_address(chunks), b_buffer = a_buffer + Stages * StageA;
+    const int lane = thread_x() & 31, warp_m = (thread_x() >> 5) & 1, warp_n = thread_x() >> 6;
+    const int group = block_y();
+    const Walk k = walk_of<Backward>(g, block_z());
+    const int column_tiles = ceil_div(k.columns, Columns), rows = row_count(k);
+    const int m0 = block_x() / column_tiles * Side, n0 = block_x() % column_tiles * Columns;
+    const int depth = m0 < rows ? depth_of(k) : 0; // phases differ in their rows
+    const int pitch = k.channels * g.groups; // of the gathered tensor
+    x += group * k.channels;
+    w += (long long)group * (g.n / g.groups) * taps_of(g) * (g.c / g.groups);
+
+    Origin origin[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) origin[i] = origin_of(k, m0, (thread_x() >> 2) + 32 * i, rows);
+
+    // lane's rows for ldmatrix; A: 16 rows x 16 deep, B: 16 columns x 16 deep, or with Backward 16 deep x 16 columns
+    u32 a_lane[2], b_lane[Pairs > 2 ? Pairs : 2];
+    int a_row = warp_m * 64 + (lane & 15), b_row = warp_n * Columns / 2 + (lane & 7) + (lane >> 4 << 3);
+#pragma unroll
+    for (int s = 0; s < 2; s++) {
+        a_lane[s] = a_buffer + a_row * Width + swizzle64(a_row, 2 * s + (lane >> 4)) * 16;
+        if (!Backward) b_lane[s] = b_buffer + b_row * Width + swizzle64(b_row, 2 * s + (lane >> 3 & 1)) * 16;
+    }
+#pragma unroll
+    for (int j = 0; j < Pairs; j++)
+        if (Backward)
+            b_lane[j] = b_buffer + (lane & 15) * Columns * 2
+                + ((warp_n * Columns / 16 + 2 * j + (lane >> 4)) ^ (lane & 7)) * 16;
+
+    auto load = [&](int depth0, int stage) __attribute__((always_inline)) {
+        if (depth0 < depth) {
+            load_gathered<128, true>(a_buffer + stage * StageA, x, pitch, k, g, origin, depth0, depth);
+            if (Backward) load_weight_turned<128, Columns>(b_buffer + stage * StageB, w, n0, k, g, depth0, depth);
+            else load_weight<128, Columns>(b_buffer + stage * StageB, w, n0, k.columns, depth0, depth);
+        }
+        copy_commit();
+    };
+    load(0, 0);
+    load(32, 1);
+
+    float sum[4][2 * Pairs][4] = {};
+    int stage = 0, next = 2;
+    for (int depth0 = 0; depth0 < depth; depth0 += 32) {
+        copy_wait<1>();
+        block_barrier(); // this chunk is here for all, and nobody reads the one before it any more
+        load(depth0 + 64, next);
+#pragma unroll
+        for (int s = 0; s < 2; s++) {
+            u32 fragment_a[4][4], fragment_b[Pairs][4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) ldmatrix4(fragment_a[i], a_lane[s] + stage * StageA, i * 16 * Width);
+#pragma unroll
+            for (int j = 0; j < Pairs; j++) {
+                if (Backward) ldmatrix4_trans(fragment_b[j], b_lane[j] + stage * StageB, s * 16 * Columns * 2);
+                else ldmatrix4(fragment_b[j], b_lane[s] + stage * StageB, j * 16 * Width);
+            }
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int j = 0; j < 2 * Pairs; j++)
+                    mma_bf16(sum[i][j], fragment_a[i], fragment_b[j / 2][j % 2 * 2], fragment_b[j / 2][j % 2 * 2 + 1],
+                             sum[i][j]);
+        }
+        stage = stage == 2 ? 0 : stage + 1;
+        next = next == 2 ? 0 : next + 1;
+    }
+
+    int row0 = warp_m * 64 + (lane >> 2), column0 = n0 + warp_n * Columns / 2 + 2 * (lane & 3);
+    bf16* out[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+        out[i] = y + (position_of<Backward>(k, g, m0, row0 + 8 * i) * (k.columns * g.groups) + group * k.columns);
+#pragma unroll
+    for (int j = 0; j < 2 * Pairs; j++) {
+        int column = column0 + 8 * j;
+        f32x2 add = {0.0f, 0.0f};
+        if (!Backward && bias) add = *(const f32x2*)(bias + group * k.columns + min_of(column, k.columns - 2));
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            float* pair = &sum[i / 2][j][i % 2 * 2];
+            store_if(column < k.columns && m0 + row0 + 8 * i < rows, (u32*)(out[i] + column),
+                     pack_bf16(pair[0] + add.x, pair[1] + add.y));
+        }
+    }
+}
+
+// conv_fwd_bf16_n{64,128}: y = convolution of x with w, plus bias; for up to 64 and for more channels out a group.
+//   in    x (B, D, H, W, C) bf16, w (N, KD, KH, KW, C/groups) bf16, bias (N) f32 or null
+//   out   y (B, OD, OH, OW, N) bf16
+//   args  x, w, bias, y, geometry i32x22
+//   launch grid (ceil(B·OD·OH·OW/128)·ceil(N/groups/n), groups), block 128 = 4 warps; shared <= 49152 B; regs <= 255
+//   needs C/groups and N/groups multiples of 8; x, w 16-byte, bias 8-byte, y 4-byte aligned; tensor cores
+//   bytes 2·(x + w + y)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32 sums, one rounding to bf16
+//   order fixed: same bits every run
+#define CONV_FWD_BF16(name, Columns)                                                                                   \
+    kernel __launch_bounds__(128) name(const bf16* x, const bf16* w, const float* bias, bf16* y, GEOMETRY)             \
+    {                                                                                                                  \
+        conv_bf16<false, Columns>(x, w, bias, y, AS_GEOMETRY);                                                         \
+    }
+CONV_FWD_BF16(conv_fwd_bf16_n64, 64)
+CONV_FWD_BF16(conv_fwd_bf16_n128, 128)
+
+// conv_bwd_bf16_data_n{64,128}: dx = dy gathered with w; for up to 64 and for more channels in a group.
+//   in    dy (B, OD, OH, OW, N) bf16, w (N, KD, KH, KW, C/groups) bf16          out  dx (B, D, H, W, C) bf16
+//   args  dy, w, dx, geometry i32x22
+//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 128 = 4 warps; shared <= 49152 B; regs <= 255
+//   needs C/groups and N/groups multiples of 8; dy, w 16-byte, dx 4-byte aligned; tensor cores
+//   bytes 2·(dy + w + dx)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32 sums, one rounding to bf16
+//   order fixed: same bits every run
+#define CONV_BWD_BF16_DATA(name, Columns)                                                                              \
+    kernel __launch_bounds__(128) name(const bf16* dy, const bf16* w, bf16* dx, GEOMETRY)                              \
+    {                                                                                                                  \
+        conv_bf16<true, Columns>(dy, w, nullptr, dx, AS_GEOMETRY);                                                     \
+    }
+CONV_BWD_BF16_DATA(conv_bwd_bf16_data_n64, 64)
+CONV_BWD_BF16_DATA(conv_bwd_bf16_data_n128, 128)
+
+// ---------------------------------------------------------------------------------------------------------------
+// f32: 8 warps, each 16 rows x all columns; a thread has 16 rows x Columns/32 columns. The gathered values are the same
+// for the whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j, with
+// Backward Columns/32·lane + j.
+
+template <bool Backward, int Columns>
+device void conv_f32(const float* x, const float* w, const float* bias, float* y, const Geometry& g)
+{
+    constexpr int Own = Columns / 32;
+    alignas(128) __shared__ float chunks_a[Stages][Side][16];
+    alignas(128) __shared__ float chunks_b[Stages][Columns * 16];
+    const u32 a_buffer = shared_address(chunks_a), b_buffer = shared_address(chunks_b);
+    const int lane = thread_x() & 31, warp = thread_x() >> 5, group = block_y();
+    const Walk k = walk_of<Backward>(g, block_z());
+    const int column_tiles = ceil_div(k.columns, Columns), rows = row_count(k);
+    const int m0 = block_x() / column_tiles * Side, n0 = block_x() % column_tiles * Columns;
+    const int depth = m0 < rows ? depth_of(k) : 0; // phases differ in their rows
+    const int pitch = k.channels * g.groups; // of the gathered tensor
+    x += group * k.channels;
+    w += (long long)group * (g.n / g.groups) * taps_of(g) * (g.c / g.groups);
+
+    Origin origin[2];
+#pragma unroll
+    for (int i = 0; i < 2; i++) origin[i] = origin_of(k, m0, (thread_x() >> 2) + 64 * i, rows);
+
+    auto load = [&](int depth0, int stage) __attribute__((always_inline)) {
+        if (depth0 < depth) {
+            u32 a = a_buffer + stage * (Side * Width), b = b_buffer + stage * (Columns * Width);
+            load_gathered<256, false>(a, x, pitch, k, g, origin, depth0, depth);
+            if (Backward) load_weight_turned<256, Columns>(b, w, n0, k, g, depth0, depth);
+            else load_weight<256, Columns>(b, w, n0, k.columns, depth0, depth);
+        }
+        copy_commit();
+    };
+    load(0, 0);
+    load(16, 1);
+
+    float sum[16][Own] = {};
+    int stage = 0, next = 2;
+    for (int depth0 = 0; depth0 < depth; depth0 += 16) {
+        copy_wait<1>();
+        block_barrier(); // this chunk is here for all, and nobody reads the one before it any more
+        load(depth0 + 32, next);
+        const float* rows_a = &chunks_a[stage][warp * 16][0];
+#pragma unroll 1
+        for (int s = 0; s < 4; s++) { // 4 deep
+            float v[Own][4];          // of this thread's columns
+            if (Backward) {
+#pragma unroll
+                for (int d = 0; d < 4; d++)
+                    if (Own == 4) {
+                        f32x4 u = load4(&chunks_b[stage][(4 * s + d) * Columns + 4 * lane]);
+                        v[0][d] = u.x, v[1][d] = u.y, v[Own - 2][d] = u.z, v[Own - 1][d] = u.w;
+                    } else {
+                        f32x2 u = *(const f32x2*)&chunks_b[stage][(4 * s + d) * Columns + 2 * lane];
+                        v[0][d] = u.x, v[1][d] = u.y;
+                    }
+            } else {
+#pragma unroll
+                for (int j = 0; j < Own; j++) {
+                    f32x4 u = load4(&chunks_b[stage][(lane + 32 * j) * 16 + swizzle64(lane, s) * 4]);
+                    v[j][0] = u.x, v[j][1] = u.y, v[j][2] = u.z, v[j][3] = u.w;
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < 16; i++) {
+                f32x4 u = load4(rows_a + 16 * i + 4 * s);
+#pragma unroll
+                for (int j = 0; j < Own; j++)
+                    sum[i][j] = fma_rn(u.w, v[j][3],
+                                       fma_rn(u.z, v[j][2], fma_rn(u.y, v[j][1], fma_rn(u.x, v[j][0], sum[i][j]))));
+            }
+        }
+        stage = stage == 2 ? 0 : stage + 1;
+        next = next == 2 ? 0 : next + 1;
+    }
+
+    float add[Own];
+    int column[Own];
+#pragma unroll
+    for (int j = 0; j < Own; j++) {
+        column[j] = n0 + (Backward ? Own * lane + j : lane + 32 * j);
+        add[j] = !Backward && bias ? bias[group * k.columns + min_of(column[j], k.columns - 1)] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < 16; i++) {
+        float* out = y + position_of<Backward>(k, g, m0, warp * 16 + i) * (k.columns * g.groups) + group * k.columns;
+#pragma unroll
+        for (int j = 0; j < Own; j++)
+            store_if(column[j] < k.columns && m0 + warp * 16 + i < rows, out + column[j], sum[i][j] + add[j]);
+    }
+}
+
+// conv_fwd_f32_n{64,128}: y = convolution of x with w, plus bias; for up to 64 and for more channels out a group.
+//   in    x (B, D, H, W, C) f32, w (N, KD, KH, KW, C/groups) f32, bias (N) f32 or null
+//   out   y (B, OD, OH, OW, N) f32
+//   args  x, w, bias, y, geometry i32x22
+//   launch grid (ceil(B·OD·OH·OW/128)·ceil(N/groups/n), groups), block 256 = 8 warps; shared <= 49152 B; regs <= 128
+//   needs C/groups a multiple of 4; x, w 16-byte aligned
+//   bytes 4·(x + w + y)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32, one fma after the other along the depth
+//   order fixed: same bits every run
+#define CONV_FWD_F32(name, Columns)                                                                                    \
+    kernel __launch_bounds__(256, 2) name(const float* x, const float* w, const float* bias, float* y, GEOMETRY)       \
+    {                                                                                                                  \
+        conv_f32<false, Columns>(x, w, bias, y, AS_GEOMETRY);                                                          \
+    }
+CONV_FWD_F32(conv_fwd_f32_n64, 64)
+CONV_FWD_F32(conv_fwd_f32_n128, 128)
+
+// conv_bwd_f32_data_n{64,128}: dx = dy gathered with w; for up to 64 and for more channels in a group.
+//   in    dy (B, OD, OH, OW, N) f32, w (N, KD, KH, KW, C/groups) f32            out  dx (B, D, H, W, C) f32
+//   args  dy, w, dx, geometry i32x22
+//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 256 = 8 warps; shared <= 49152 B; regs <= 128
+//   needs C/groups and N/groups multiples of 4; dy, w 16-byte aligned
+//   bytes 4·(dy + w + dx)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32, one fma after the other along the depth
+//   order fixed: same bits every run
+#define CONV_BWD_F32_DATA(name, Columns)                                                                               \
+    kernel __launch_bounds__(256, 2) name(const float* dy, const float* w, float* dx, GEOMETRY)                        \
+    {                                                                                                                  \
+        conv_f32<true, Columns>(dy, w, nullptr, dx, AS_GEOMETRY);                                                      \
+    }
+CONV_BWD_F32_DATA(conv_bwd_f32_data_n64, 64)
+CONV_BWD_F32_DATA(conv_bwd_f32_data_n128, 128)
+
+// ---------------------------------------------------------------------------------------------------------------
+// What the tiles are not for: groups of few channels (depthwise), channels that do not fill 16-byte pieces. One thread
+// a value; a warp has 32 channels of one position.
+
+template <class T> device void conv_direct(const T* x, const T* w, const float* bias, T* y, const Geometry& g)
+{
+    const int n = block_y() * 32 + (thread_x() & 31), row = block_x() * 4 + (thread_x() >> 5);
+    const int channels = g.c / g.groups, rows = g.batch * g.out[0] * g.out[1] * g.out[2];
+    if (n >= g.n || row >= rows) return;
+    const int ox = row % g.out[2], oy = row / g.out[2] % g.out[1], plane = row / g.out[2] / g.out[1];
+    const int oz = plane % g.out[0], image = plane / g.out[0];
+    x += n / (g.n / g.groups) * channels;
+    w += (long long)n * taps_of(g) * channels;
+    float sum = 0.0f;
+    for (int kz = 0; kz < g.kernel_size[0]; kz++)
+        for (int ky = 0; ky < g.kernel_size[1]; ky++)
+            for (int kx = 0; kx < g.kernel_size[2]; kx++, w += channels) {
+                int pz = oz * g.stride[0] - g.padding[0] + kz * g.dilation[0];
+                int py = oy * g.stride[1] - g.padding[1] + ky * g.dilation[1];
+                int px = ox * g.stride[2] - g.padding[2] + kx * g.dilation[2];
+                if ((u32)pz >= (u32)g.in[0] || (u32)py >= (u32)g.in[1] || (u32)px >= (u32)g.in[2]) continue;
+                const T* from = x + ((((long long)image * g.in[0] + pz) * g.in[1] + py) * g.in[2] + px) * g.c;
+                for (int c = 0; c < channels; c++) sum = fma_rn(to_float(from[c]), to_float(w[c]), sum);
+            }
+    store(y + (long long)row * g.n + n, bias ? sum + bias[n] : sum);
+}
+
+// conv_fwd_{f32,bf16}_direct: y = convolution of x with w, plus bias, for any channels and groups.
+//   in    x (B, D, H, W, C), w (N, KD, KH, KW, C/groups) f32 or bf16, bias (N) f32 or null
+//   out   y (B, OD, OH, OW, N) of x's type
+//   args  x, w, bias, y, geometry i32x22
+//   launch grid (ceil(B·OD·OH·OW/4), ceil(N/32)), block 128; shared 0 B; regs <= 64
+//   needs nothing: any sizes
+//   bytes s·(x + w + y), s = 4 or 2     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: memory
+//   accuracy f32, one fma after the other
+//   order fixed: same bits every run
+kernel __launch_bounds__(128) conv_fwd_f32_direct(const float* x, const float* w, const float* bias, float* y, GEOMETRY)
+{
+    conv_direct<float>(x, w, bias, y, AS_GEOMETRY);
+}
+kernel __launch_bounds__(128) conv_fwd_bf16_direct(const bf16* x, const bf16* w, const float* bias, bf16* y, GEOMETRY)
+{
+    conv_direct<bf16>(x, w, bias, y, AS_GEOMETRY);
+}
+
+template <class T> device void conv_direct_data(const T* dy, const T* w, T* dx, const Geometry& g)
+{
+    const int c = block_y() * 32 + (thread_x() & 31), row = block_x() * 4 + (thread_x() >> 5);
+    const int channels = g.c / g.groups, columns = g.n / g.groups, rows = g.batch * g.in[0] * g.in[1] * g.in[2];
+    if (c >= g.c || row >= rows) return;
+    const int px = row % g.in[2], py = row / g.in[2] % g.in[1], plane = row / g.in[2] / g.in[1];
+    const int pz = plane % g.in[0], image = plane / g.in[0];
+    const int group = c / channels, taps = taps_of(g);
+    dy += group * columns;
+    w += (long long)group * columns * taps * channels + c % channels;
+    float sum = 0.0f;
+    for (int kz = 0; kz < g.kernel_size[0]; kz++)
+        for (int ky = 0; ky < g.kernel_size[1]; ky++)
+            for (int kx = 0; kx < g.kernel_size[2]; kx++, w += channels) {
+                int oz = pz + g.padding[0] - kz * g.dilation[0];
+                int oy = py + g.padding[1] - ky * g.dilation[1];
+                int ox = px + g.padding[2] - kx * g.dilation[2];
+                bool whole = oz % g.stride[0] == 0 && oy % g.stride[1] == 0 && ox % g.stride[2] == 0;
+                oz /= g.stride[0];
+                oy /= g.stride[1];
+                ox /= g.stride[2];
+                whole = whole && (u32)oz < (u32)g.out[0] && (u32)oy < (u32)g.out[1] && (u32)ox < (u32)g.out[2];
+                if (!whole) continue;
+                const T* from = dy + ((((long long)image * g.out[0] + oz) * g.out[1] + oy) * g.out[2] + ox) * g.n;
+                for (int n = 0; n < columns; n++)
+                    sum = fma_rn(to_float(from[n]), to_float(w[(long long)n * taps * channels]), sum);
+            }
+    store(dx + (long long)row * g.c + c, sum);
+}
+
+// conv_bwd_{f32,bf16}_data_direct: dx = dy gathered with w, for any channels and groups.
+//   in    dy (B, OD, OH, OW, N), w (N, KD, KH, KW, C/groups) f32 or bf16        out  dx (B, D, H, W, C) of dy's type
+//   args  dy, w, dx, geometry i32x22
+//   launch grid (ceil(B·D·H·W/4), ceil(C/32)), block 128; shared 0 B; regs <= 64
+//   needs nothing: any sizes
+//   bytes s·(dy + w + dx), s = 4 or 2     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: memory
+//   accuracy f32, one fma after the other
+//   order fixed: same bits every run
+kernel __launch_bounds__(128) conv_bwd_f32_data_direct(const float* dy, const float* w, float* dx, GEOMETRY)
+{
+    conv_direct_data<float>(dy, w, dx, AS_GEOMETRY);
+}
+kernel __launch_bounds__(128) conv_bwd_bf16_data_direct(const bf16* dy, const bf16* w, bf16* dx, GEOMETRY)
+{
+    conv_direct_data<bf16>(dy, w, dx, AS_GEOMETRY);
+}

@@ -1,0 +1,144 @@
+// Convolutions: kernels/conv.cu, and cuBLAS where a convolution is a matrix product as it stands (kernel 1, stride 1,
+// no padding, one group, no bias). Channels last; the weight is (N, KD, KH, KW, C/groups). In two dimensions x is
+// (B, H, W, C), w is (N, KH, KW, C/groups), and D is 1.
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+
+namespace EpSam.Native.Ops;
+
+/// <summary>One number for each axis of space.</summary>
+public readonly record struct Axes(int D, int H, int W);
+
+/// <summary>How a kernel walks over its input; its size is the weight's.</summary>
+public readonly record struct ConvSteps(Axes Stride, Axes Padding, Axes Dilation, int Groups)
+{
+    /// <summary>The same along H and W.</summary>
+    public static ConvSteps In2D(int stride = 1, int padding = 0, int dilation = 1, int groups = 1) =>
+        new(new(1, stride, stride), new(0, padding, padding), new(1, dilation, dilation), groups);
+
+    /// <summary>The same along D, H and W.</summary>
+    public static ConvSteps In3D(int stride = 1, int padding = 0, int dilation = 1, int groups = 1) =>
+        new(new(stride, stride, stride), new(padding, padding, padding), new(dilation, dilation, dilation), groups);
+}
+
+/// <summary>Convolution and its gradients, f32 or bf16; sums are f32.</summary>
+public static class Conv
+{
+    const int TileRows = 128, DirectRows = 4, DirectColumns = 32, DirectThreads = 128;
+
+    readonly record struct Geometry(int Batch, int C, int N, Axes In, Axes Out, Axes Kernel, ConvSteps Steps)
+    {
+        public int Channels => C / Steps.Groups; // of one group
+
+        public int Columns => N / Steps.Groups;
+
+        public bool IsProduct => Kernel == new Axes(1, 1, 1) && Steps == ConvSteps.In3D();
+    }
+
+    /// <summary>Length of an output axis.</summary>
+    public static long Length(long input, long kernel, int stride = 1, int padding = 0, int dilation = 1) =>
+        (input + 2L * padding - dilation * (kernel - 1) - 1) / stride + 1;
+
+    /// <summary>
+    /// y (B, OD, OH, OW, N) = convolution of x (B, D, H, W, C) with w (N, KD, KH, KW, C/groups), plus bias (N) f32 if
+    /// there is one. y may not overlap x or w. Does not synchronise.
+    /// </summary>
+    public static void Forward(Gpu gpu, Tensor x, Tensor w, Tensor? bias, in ConvSteps steps, Tensor y)
+    {
+        Geometry g = Expected("x", x, w, steps, "y", y);
+        if (bias is Tensor given) Expect.Shape("Conv", "bias", given, DType.F32, g.N);
+        if (g.IsProduct && bias is null)
+        {
+            MatMul.Forward(gpu, x, w, y);
+            return;
+        }
+        // a tile copies pieces of 16 bytes, and in bf16 stores pairs
+        bool tiled = g.Channels % Wide(x) == 0 && (x.DType == DType.F32 || g.Columns % Wide(x) == 0);
+        Run(gpu, $"conv_fwd_{x.DType.Name()}", tiled, y.Shape.Rows, g.Columns, 1, g, [x, w, bias, y]);
+    }
+
+    /// <summary>dx = the gradient of x, from dy, shapes as in <see cref="Forward"/>. Does not synchronise.</summary>
+    public static void BackwardData(Gpu gpu, Tensor dy, Tensor w, in ConvSteps steps, Tensor dx)
+    {
+        Geometry g = Expected("dx", dx, w, steps, "dy", dy);
+        bool tiled = g.Channels % Wide(dx) == 0 && g.Columns % Wide(dx) == 0;
+        // positions of one phase: congruent modulo the stride
+        (long depth, int along) = Phase(g.In.D, steps.Stride.D);
+        (long height, int down) = Phase(g.In.H, steps.Stride.H);
+        (long width, int across) = Phase(g.In.W, steps.Stride.W);
+        long rows = tiled ? g.Batch * depth * height * width : dx.Shape.Rows;
+        Run(gpu, $"conv_bwd_{dx.DType.Name()}_data", tiled, rows, g.Channels, along * down * across, g, [dy, w, dx]);
+    }
+
+    /// <summary>Multiplications and additions of each of the three.</summary>
+    public static long Flops(Tensor w, Tensor y) => 2 * y.Shape.Rows * w.Shape.Count;
+
+    static (long Rows, int Phases) Phase(int length, int stride) => (Tiles(length, stride), Math.Min(length, stride));
+
+    static long Tiles(long count, long of) => (count + of - 1) / of;
+
+    static int Wide(Tensor tensor) => 16 / tensor.DType.Size();
+
+    static Geometry Expected(string input, Tensor x, Tensor w, in ConvSteps steps, string output, Tensor y)
+    {
+        Expect.Type("Conv", input, x, DType.F32, DType.BF16);
+        if (x.Shape.Rank == 4) (x, w, y) = (Deepen(x), Deepen(w), Deepen(y));
+        Expect.Rank("Conv", input, x, "B, D, H, W, C");
+        Expect.Rank("Conv", "w", w, "N, KD, KH, KW, C/groups");
+        int batch = Expect.Int("Conv", "B", x.Shape[0]), c = Expect.Int("Conv", "C", x.Shape[4]);
+        int n = Expect.Int("Conv", "N", w.Shape[0]);
+        if (steps.Groups < 1 || c % steps.Groups != 0 || n % steps.Groups != 0)
+            throw new ArgumentException($"Conv: {c} and {n} channels cannot be {steps.Groups} groups");
+        Axes size = Of(x), kernel = Of(w), s = steps.Stride, p = steps.Padding, l = steps.Dilation;
+        Axes o = new(Length("D", size.D, kernel.D, s.D, p.D, l.D), Length("H", size.H, kernel.H, s.H, p.H, l.H),
+            Length("W", size.W, kernel.W, s.W, p.W, l.W));
+        Expect.Shape("Conv", "w", w, x.DType, n, kernel.D, kernel.H, kernel.W, c / steps.Groups);
+        Expect.Shape("Conv", output, y, x.DType, batch, o.D, o.H, o.W, n);
+        Expect.Int("Conv", $"positions of {input}", x.Shape.Rows);
+        Expect.Int("Conv", $"positions of {output}", y.Shape.Rows);
+        Expect.Int("Conv", "values of w", w.Shape.Count);
+        Expect.Aligned("Conv", input, x, 16);
+        Expect.Aligned("Conv", "w", w, 16);
+        Expect.Aligned("Conv", output, y, 16);
+        return new Geometry(batch, c, n, size, o, kernel, steps);
+    }
+
+    static Tensor Deepen(Tensor t) => t.Shape.Rank == 4
+        ? t.Reshape(new Shape(t.Shape[0], 1, t.Shape[1], t.Shape[2], t.Shape[3]))
+        : t;
+
+    static Axes Of(Tensor t) => new(Expect.Int("Conv", "D", t.Shape[1]), Expect.Int("Conv", "H", t.Shape[2]),
+        Expect.Int("Conv", "W", t.Shape[3]));
+
+    static int Length(string axis, int input, int kernel, int stride, int padding, int dilation)
+    {
+        if (kernel < 1 || stride < 1 || padding < 0 || dilation < 1)
+            throw new ArgumentException(
+                $"Conv: kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation} along {axis} cannot be");
+        long span = dilation * (kernel - 1L) + 1;
+        if (input + 2L * padding < span)
+            throw new ArgumentException(
+                $"Conv: {axis} of {input} with padding {padding} is smaller than the kernel's {span}");
+        return (int)Length(input, kernel, stride, padding, dilation);
+    }
+
+    static void Run(Gpu gpu, string kernel, bool tiled, long rows, int columns, int phases, in Geometry g,
+        params ReadOnlySpan<LaunchArgument> tensors)
+    {
+        Axes s = g.Steps.Stride, p = g.Steps.Padding, l = g.Steps.Dilation;
+        ReadOnlySpan<LaunchArgument> arguments =
+        [
+            .. tensors, g.Batch, g.Steps.Groups, g.C, g.N, g.In.D, g.In.H, g.In.W, g.Out.D, g.Out.H, g.Out.W,
+            g.Kernel.D, g.Kernel.H, g.Kernel.W, s.D, s.H, s.W, p.D, p.H, p.W, l.D, l.H, l.W,
+        ];
+        if (!tiled)
+        {
+            LaunchGrid each = new(Tiles(rows, DirectRows), Tiles((long)columns * g.Steps.Groups, DirectColumns));
+            Launch.Run(gpu, $"{kernel}_direct", each, DirectThreads, arguments);
+            return;
+        }
+        int wide = columns <= 64 ? 64 : 128;
+        LaunchGrid grid = new(Tiles(rows, TileRows) * Tiles(columns, wide), g.Steps.Groups, phases);
+        Launch.Run(gpu, $"{kernel}_n{wide}", grid, kernel.Contains("bf16") ? 128 : 256, arguments);
+    }
+}
