@@ -14,7 +14,8 @@ namespace EpSam.Imaging;
 public static unsafe class ImageReader
 {
     /// <summary>The version of libvips that reads and writes images.</summary>
-    /// <exception cref="ImagingException">libvips is missing or too old; the message says how to install it.</exception>
+    /// <exception cref="ImagingException">libvips is missing or too old; the message says how
+    /// to install it.</exception>
     public static string LibraryVersion
     {
         get

@@ -1,5 +1,6 @@
 // Attention over token grids. The plain same-type computation that bounds the error is the one of the reference model:
-// scaled queries, logits, logits plus relative position, probabilities and output each rounded to the type, sums in f32.
+// scaled queries, logits, logits plus relative position, probabilities and output each rounded
+// to the type, sums in f32.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -7,19 +8,22 @@ namespace EpSam.Cases;
 
 public static class AttentionCases
 {
-    // one token; one row; one column; SAM's window; one past the tile widths 16 and 32; a whole row of 64 and one past it,
-    // which makes a second column block; heights that end inside a tile
+    // one token; one row; one column; SAM's window; one past the tile widths 16 and 32; a whole row of 64 and one past
+    // it, which makes a second column block; heights that end inside a tile
     static readonly (long B, long H, long W, long N)[] Grids =
     [
-        (1, 1, 1, 1), (2, 1, 5, 1), (1, 67, 1, 1), (1, 3, 16, 2), (2, 14, 14, 2), (1, 5, 17, 2), (1, 3, 32, 1), (1, 3, 33, 2),
+        (1, 1, 1, 1), (2, 1, 5, 1), (1, 67, 1, 1), (1, 3, 16, 2), (2, 14, 14, 2), (1, 5, 17, 2), (1, 3, 32, 1),
+        (1, 3, 33, 2),
         (1, 7, 63, 1), (1, 5, 64, 2), (1, 3, 65, 1), (1, 2, 130, 1),
     ];
     static readonly (long B, long T, long N)[] Lines = [(1, 1, 1), (2, 63, 2), (1, 64, 1), (1, 65, 2), (1, 197, 1)];
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from g in Grids select Grid(g, k, type),
-        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from s in Lines select Line(s, k, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from g in Grids
+            select Grid(g, k, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from s in Lines
+            select Line(s, k, type),
         Grid((25, 14, 14, 12), 64, DType.BF16, true), Grid((1, 64, 64, 12), 64, DType.BF16, true),
         Grid((25, 14, 14, 16), 80, DType.BF16, true), Grid((1, 64, 64, 16), 80, DType.BF16, true),
         Grid((1, 64, 64, 1), 64, DType.F32, true),
@@ -69,7 +73,8 @@ public static class AttentionCases
         {
             long token = row % s.T, head = row / s.T % s.N, image = row / s.T / s.N;
             Row<Exact>(x, s, height, width, (image, head, token), scale, output, lse, bounds);
-            if (type == DType.F32) Row<PlainF32>(x, s, height, width, (image, head, token), scale, plainOutput, null, null);
+            if (type == DType.F32)
+                Row<PlainF32>(x, s, height, width, (image, head, token), scale, plainOutput, null, null);
             else Row<PlainBF16>(x, s, height, width, (image, head, token), scale, plainOutput, null, null);
         });
         return [Tolerance.Fused(output, plainOutput, type), new Expected(lse, bounds)];
@@ -102,7 +107,8 @@ public static class AttentionCases
 
     // One query.
     static void Row<T>(
-        double[][] x, (long B, long T, long N, long K) s, long height, long width, (long Image, long Head, long Token) at,
+        double[][] x, (long B, long T, long N, long K) s, long height, long width,
+        (long Image, long Head, long Token) at,
         double scale, double[] output, double[]? lse, double[]? lseBounds) where T : IArithmetic
     {
         double[] qkv = x[0], logits = new double[s.T], query = new double[s.K];

@@ -26,7 +26,8 @@ public static class BiasCases
         Outputs = [new("y", type, new(r, c))],
         Run = (gpu, x, y) => Op(under)(gpu, x[0], x[1], y[0]),
         Reference = x => under == Under.Gelu ? [GeluReference(x, c, type)]
-            : [Tolerance.Exact([.. Sums(x, c).Select(v => Values.Round(under == Under.Relu ? Math.Max(v, 0) : v, type))])],
+            : [Tolerance.Exact(
+                [.. Sums(x, c).Select(v => Values.Round(under == Under.Relu ? Math.Max(v, 0) : v, type))])],
         Flops = under switch { Under.Nothing => 1, Under.Gelu => 26, _ => 2 } * r * c,
         Bytes = 2 * r * c * type.Size(), Realistic = realistic,
     };

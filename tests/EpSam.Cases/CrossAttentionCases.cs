@@ -1,5 +1,5 @@
-// Attention between two sets of tokens. The plain same-type computation is the reference model's: projections with their
-// positions, logits, scaled logits, probabilities and output each rounded to the type, sums in f32.
+// Attention between two sets of tokens. The plain same-type computation is the reference model's: projections with
+// their positions, logits, scaled logits, probabilities and output each rounded to the type, sums in f32.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -9,12 +9,13 @@ public static class CrossAttentionCases
 {
     readonly record struct Sizes(long P, long Tq, long Tk, long N, long K);
 
-    // one and one; SAM's prompt tokens among themselves; a few queries of many keys, around 32 keys of a warp and 128 of a
-    // block, around the queries of a block; many queries of a few keys, around the queries of a warp and a block
+    // one and one; SAM's prompt tokens among themselves; a few queries of many keys, around 32 keys of a warp and 128
+    // of a block, around the queries of a block; many queries of a few keys, around the queries of a warp and a block
     static readonly Sizes[] Wide =
     [
         new(1, 1, 1, 1, 16), new(2, 7, 7, 8, 32), new(3, 60, 60, 2, 32), new(2, 7, 31, 2, 16), new(1, 8, 33, 2, 16),
-        new(1, 9, 127, 1, 16), new(2, 5, 129, 2, 32), new(1, 3, 256, 3, 8), new(2, 17, 333, 2, 24), new(1, 1, 700, 1, 16),
+        new(1, 9, 127, 1, 16), new(2, 5, 129, 2, 32), new(1, 3, 256, 3, 8), new(2, 17, 333, 2, 24),
+        new(1, 1, 700, 1, 16),
         new(1, 63, 7, 2, 16), new(2, 65, 1, 2, 16), new(1, 257, 9, 2, 16), new(2, 130, 60, 1, 32), new(1, 300, 5, 3, 8),
     ];
     static readonly Sizes[] Narrow = [new(2, 6, 40, 3, 4), new(1, 40, 6, 2, 12), new(1, 9, 50, 1, 28)]; // f32 only
@@ -24,10 +25,12 @@ public static class CrossAttentionCases
     [
         .. from s in Wide.Concat(Narrow) select Case(s, DType.F32), .. from s in Wide select Case(s, DType.BF16),
         .. from type in new[] { DType.F32, DType.BF16 }
-           from s in new[] { new Sizes(5, 7, 140, 2, 16), new(5, 140, 7, 2, 16), new(3, 6, 70, 2, 32), new(3, 70, 6, 2, 32) }
+           from s in new Sizes[]
+               { new(5, 7, 140, 2, 16), new(5, 140, 7, 2, 16), new(3, 6, 70, 2, 32), new(3, 70, 6, 2, 32) }
            select Case(s, type, images: 2),
         .. from type in new[] { DType.F32, DType.BF16 } from s in Real select Case(s, type, realistic: true),
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Real[..2] select Case(s, type, images: 1, realistic: true),
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Real[..2]
+            select Case(s, type, images: 1, realistic: true),
     ];
 
     // images > 0: what has the more tokens is shared by the prompts of an image, and both sides have a table.
@@ -38,7 +41,9 @@ public static class CrossAttentionCases
         long ofKeys = sharedKeys ? images : s.P, ofQueries = sharedQueries ? images : s.P;
         return new OpCase
         {
-            Name = $"cross_attention {type.Name()} {s.P}x{s.Tq}x{s.Tk} heads {s.N} size {s.K}{(shared ? $" images {images}" : "")}",
+            Name =
+                $"cross_attention {type.Name()} {s.P}x{s.Tq}x{s.Tk} heads {s.N} size "
+                + $"{s.K}{(shared ? $" images {images}" : "")}",
             Inputs =
             [
                 new("q", type, new(ofQueries, s.Tq, s.N, s.K), Values.Normal(1.5)),
@@ -86,11 +91,13 @@ public static class CrossAttentionCases
                 double[] v = Head(x[2], null, sharedKeys ? image : prompt, s.Tk, store);
                 for (long t = 0; t < s.Tq; t++)
                 {
-                    double[] row = Row(q.AsSpan((int)(t * s.K), (int)s.K), k, v, scale, store, add, out double sum, out double most);
+                    double[] row = Row(q.AsSpan((int)(t * s.K), (int)s.K), k, v, scale, store, add, out double sum,
+                        out double most);
                     row.CopyTo(to, ((prompt * s.Tq + t) * s.N + head) * s.K);
                     if (!exact) continue;
                     long at = (prompt * s.N + head) * s.Tq + t;
-                    // as good as the logits: log-sum-exp moves by no more than the one that moves most; a Sum of K products
+                    // as good as the logits: log-sum-exp moves by no more than the one that moves
+                    // most; a Sum of K products
                     lse[at] = sum;
                     bounds[at] = 4 * Math.Sqrt(s.K) * Values.Eps(DType.F32) * (most * scale + Math.Abs(sum));
                 }
@@ -103,7 +110,8 @@ public static class CrossAttentionCases
 
     // One query: its output, the log of the sum of exponentials, and the largest Σ|q·k|.
     static double[] Row(
-        ReadOnlySpan<double> q, double[] k, double[] v, double scale, Func<double, double> store, Func<double, double> add,
+        ReadOnlySpan<double> q, double[] k, double[] v, double scale, Func<double, double> store,
+        Func<double, double> add,
         out double logSumExp, out double most)
     {
         int size = q.Length;

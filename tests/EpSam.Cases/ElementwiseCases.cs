@@ -1,4 +1,5 @@
-// Sizes: one element, fewer than a vector, odd, prime, around one block's 1024 elements, and more than the grid at once.
+// Sizes: one element, fewer than a vector, odd, prime, around one block's 1024 elements, and
+// more than the grid at once.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -46,7 +47,8 @@ public static class ElementwiseCases
         Inputs = [new("x", DType.F32, new(n), Values.Normal())],
         Outputs = [new("y", DType.F32, new(n))],
         Run = (gpu, x, y) => Elementwise.Scale(gpu, x[0], 0.3f, -1.7f, y[0]),
-        Reference = x => [Tolerance.Exact([.. x[0].Select(v => (double)MathF.FusedMultiplyAdd(0.3f, (float)v, -1.7f))])],
+        Reference = x =>
+            [Tolerance.Exact([.. x[0].Select(v => (double)MathF.FusedMultiplyAdd(0.3f, (float)v, -1.7f))])],
         Flops = 2 * n, Bytes = 8 * n, Realistic = realistic,
     };
 

@@ -1,5 +1,5 @@
-// The goldens' weights (../shared/goldens/README.md §1): every parameter is a function of its name and of the index of its
-// element, so that whole models can be compared, or timed, without a file. Written from that description alone.
+// The goldens' weights (../shared/goldens/README.md §1): every parameter is a function of its name and of the index of
+// its element, so that whole models can be compared, or timed, without a file. Written from that description alone.
 using System.Text;
 using EpSam.Native.Nn;
 using EpSam.Native.Tensors;
@@ -7,7 +7,8 @@ using EpSam.Native.Tensors;
 namespace EpSam.Cases;
 
 /// <summary>Parameters by formula, for the names and shapes given.</summary>
-public sealed class FormulaParameters(IEnumerable<KeyValuePair<string, Shape>> shapes, string prefix = "") : IParameterSource
+public sealed class FormulaParameters(IEnumerable<KeyValuePair<string, Shape>> shapes, string prefix = "")
+    : IParameterSource
 {
     const ulong Golden = 0x9E3779B97F4A7C15;
     static readonly string[] Positions = ["rel_pos_h", "rel_pos_w", "rel_pos_d", "pos_embed", "depth_embed"];

@@ -10,7 +10,8 @@ public static class GatherCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes from added in new[] { "", "row", "add", "row add" }
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes
+            from added in new[] { "", "row", "add", "row add" }
            select Case(s, added, type),
         .. from type in new[] { DType.F32, DType.BF16 } select Case((1, 16, 4096, 256), "row", type, true),
     ];
@@ -23,7 +24,8 @@ public static class GatherCases
             Name = $"gather {type.Name()} {s.P} of {s.B}x{s.R}x{s.C} {added}",
             Inputs =
             [
-                new("x", type, new(s.B, s.R, s.C), Values.Normal()), new("of", DType.I32, new(s.P), Values.Integer(0, (int)s.B - 1)),
+                new("x", type, new(s.B, s.R, s.C), Values.Normal()),
+                new("of", DType.I32, new(s.P), Values.Integer(0, (int)s.B - 1)),
                 new("row", DType.F32, new(s.C), Values.Normal()), new("add", type, new(s.P, s.R, s.C), Values.Normal()),
             ],
             Outputs = [new("y", type, new(s.P, s.R, s.C))],

@@ -12,8 +12,10 @@ public static class GemmCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. Sizes.Select((s, i) => Case(s, DType.BF16, true, i % 2 == 0)), .. Sizes.Select((s, i) => Case(s, DType.BF16, false, i % 2 == 1)),
-        .. Sizes.Select((s, i) => Case(s, DType.F32, true, i % 2 == 0)), .. Sizes.Select((s, i) => Case(s, DType.F32, false, i % 2 == 1)),
+        .. Sizes.Select((s, i) => Case(s, DType.BF16, true, i % 2 == 0)),
+        .. Sizes.Select((s, i) => Case(s, DType.BF16, false, i % 2 == 1)),
+        .. Sizes.Select((s, i) => Case(s, DType.F32, true, i % 2 == 0)),
+        .. Sizes.Select((s, i) => Case(s, DType.F32, false, i % 2 == 1)),
         .. OddN.Select(s => Case(s, DType.F32, true, true)),
         Case((4096, 3072, 768), DType.BF16, true, true, true), Case((4096, 768, 3072), DType.BF16, false, true, true),
         Case((4096, 3072, 768), DType.F32, true, true, true), Case((4096, 768, 3072), DType.F32, false, true, true),
@@ -31,11 +33,13 @@ public static class GemmCases
             Outputs = [new("c", type, new(s.M, s.N))],
             Run = (gpu, x, y) => Gemm.Forward(gpu, x[0], x[1], transposed, bias ? x[2] : null, y[0]),
             Reference = x => [Reference(x[0], x[1], bias ? x[2] : new double[s.N], s, transposed, type)],
-            Flops = 2 * s.M * s.N * s.K, Bytes = (s.M * s.K + s.N * s.K + s.M * s.N) * type.Size(), Realistic = realistic,
+            Flops = 2 * s.M * s.N * s.K, Bytes = (s.M * s.K + s.N * s.K + s.M * s.N) * type.Size(),
+            Realistic = realistic,
         };
     }
 
-    static Expected Reference(double[] a, double[] b, double[] bias, (long M, long N, long K) s, bool transposed, DType type)
+    static Expected Reference(double[] a, double[] b, double[] bias, (long M, long N, long K) s, bool transposed,
+        DType type)
     {
         double[] c = new double[s.M * s.N], magnitudes = new double[s.M * s.N];
         for (long i = 0; i < s.M; i++)

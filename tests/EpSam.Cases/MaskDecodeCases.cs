@@ -1,5 +1,5 @@
-// The last step of the mask decoder. The plain computation is the reference model's: convolution, GELU and product, each
-// stored in the type, sums in f32.
+// The last step of the mask decoder. The plain computation is the reference model's: convolution, GELU and product,
+// each stored in the type, sums in f32.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -13,7 +13,8 @@ public static class MaskDecodeCases
     static readonly Sizes[] Small =
     [
         new(1, 1, 1, 1, 16, 8), new(2, 3, 5, 4, 16, 8), new(1, 16, 16, 3, 16, 8), new(1, 2, 9, 9, 16, 8),
-        new(1, 1, 1, 1, 64, 32), new(2, 3, 8, 3, 64, 32), new(1, 5, 17, 4, 64, 32), new(1, 2, 33, 10, 64, 32), new(3, 9, 15, 4, 64, 32),
+        new(1, 1, 1, 1, 64, 32), new(2, 3, 8, 3, 64, 32), new(1, 5, 17, 4, 64, 32), new(1, 2, 33, 10, 64, 32),
+        new(3, 9, 15, 4, 64, 32),
     ];
 
     public static IEnumerable<OpCase> All { get; } =
@@ -29,7 +30,8 @@ public static class MaskDecodeCases
         [
             new("u", type, new(s.P, s.H, s.W, 2, 2, s.C), Values.Normal(0.7, 0.3)),
             new("weight", type, new(s.C, s.O, 2, 2), Values.Normal(1 / Math.Sqrt(s.C))),
-            new("bias", DType.F32, new(s.O), Values.Normal(0.3)), new("hyper", type, new(s.P, s.M, s.O), Values.Normal()),
+            new("bias", DType.F32, new(s.O), Values.Normal(0.3)),
+            new("hyper", type, new(s.P, s.M, s.O), Values.Normal()),
         ],
         Outputs = [new("masks", DType.F32, new(s.P, s.M, 4 * s.H, 4 * s.W))],
         Run = (gpu, x, y) => MaskDecode.Forward(gpu, x[0], x[1], x[2], x[3], y[0]),

@@ -1,6 +1,6 @@
-// One case of one op, and its four uses: the test runs it and compares with Reference, the determinism test runs it twice,
-// the bench times it and divides by Flops and Bytes, the gradient test (for ops that have one) differentiates Reference.
-// Inputs come from the case's name alone, rounded to the tensor's type before the reference sees them.
+// One case of one op, and its four uses: the test runs it and compares with Reference, the determinism test runs it
+// twice, the bench times it and divides by Flops and Bytes, the gradient test (for ops that have one) differentiates
+// Reference. Inputs come from the case's name alone, rounded to the tensor's type before the reference sees them.
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 

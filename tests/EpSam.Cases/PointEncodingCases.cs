@@ -1,4 +1,5 @@
-// Positions in SAM's random frequencies. The plain computation is the reference model's, every step in f32, radians and all.
+// Positions in SAM's random frequencies. The plain computation is the reference model's, every
+// step in f32, radians and all.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -39,7 +40,8 @@ public static class PointEncodingCases
                     double[] y = new double[s.P * s.N * s.C];
                     for (long i = 0; i < s.P * s.N; i++)
                     {
-                        double px = round(round(x[0][2 * i] + 0.5) / Width), py = round(round(x[0][2 * i + 1] + 0.5) / Height);
+                        double px = round(round(x[0][2 * i] + 0.5) / Width),
+                            py = round(round(x[0][2 * i + 1] + 0.5) / Height);
                         Encode(x[2], s.C, px, py, round, y.AsSpan((int)(i * s.C), (int)s.C));
                         int label = (int)x[1][i];
                         for (long c = 0; c < s.C; c++)
@@ -80,13 +82,15 @@ public static class PointEncodingCases
         return Tolerance.Fused(exact, plain, type);
     }
 
-    static void Encode(double[] gaussian, long channels, double x, double y, Func<double, double> round, Span<double> to)
+    static void Encode(double[] gaussian, long channels, double x, double y, Func<double, double> round,
+        Span<double> to)
     {
         int half = (int)channels / 2;
         (x, y) = (round(round(2 * x) - 1), round(round(2 * y) - 1));
         for (int f = 0; f < half; f++)
         {
-            double turns = round(round(x * gaussian[f]) + round(y * gaussian[half + f])), angle = round(round(2 * Math.PI) * turns);
+            double turns = round(round(x * gaussian[f]) + round(y * gaussian[half + f])),
+                angle = round(round(2 * Math.PI) * turns);
             (to[f], to[half + f]) = (round(Math.Sin(angle)), round(Math.Cos(angle)));
         }
     }

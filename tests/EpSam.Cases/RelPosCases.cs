@@ -11,7 +11,8 @@ public static class RelPosCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes select Case(s, s.H % 2 == 0 ? 80 : s.H > 3 ? 64 : 32, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes
+            select Case(s, s.H % 2 == 0 ? 80 : s.H > 3 ? 64 : 32, type),
         Case((1, 64, 64, 12), 64, DType.BF16, true), Case((1, 64, 64, 12), 64, DType.F32, true),
     ];
 
@@ -35,7 +36,8 @@ public static class RelPosCases
         };
     }
 
-    static Expected Table(double[] qkv, double[] table, (long B, long H, long W, long N) s, long k, DType type, bool columns)
+    static Expected Table(double[] qkv, double[] table, (long B, long H, long W, long N) s, long k, DType type,
+        bool columns)
     {
         long t = s.H * s.W, length = columns ? s.W : s.H;
         double[] values = new double[s.B * s.N * t * length], magnitudes = new double[values.Length];

@@ -9,7 +9,8 @@ public static class SliceCases
     // one row; rows past a block's 128 words; all of x; the decoder's tokens: its own before a prompt's, one taken out
     static readonly (long B, long N, long M, long From, long To, long Count, long C)[] Sizes =
     [
-        (1, 1, 1, 0, 0, 1, 2), (2, 3, 5, 1, 2, 2, 258), (3, 4, 4, 0, 0, 4, 12), (5, 7, 1, 3, 0, 1, 64), (4, 2, 9, 0, 7, 2, 128),
+        (1, 1, 1, 0, 0, 1, 2), (2, 3, 5, 1, 2, 2, 258), (3, 4, 4, 0, 0, 4, 12), (5, 7, 1, 3, 0, 1, 64),
+        (4, 2, 9, 0, 7, 2, 128),
     ];
 
     public static IEnumerable<OpCase> All { get; } =
@@ -20,9 +21,12 @@ public static class SliceCases
     ];
 
     static OpCase Case(
-        (long B, long N, long M, long From, long To, long Count, long C) s, DType type, bool repeat, bool realistic) => new()
+        (long B, long N, long M, long From, long To, long Count, long C) s, DType type, bool repeat,
+        bool realistic) => new()
     {
-        Name = $"slice {type.Name()} {s.B}x{s.N}x{s.C} {s.Count} from {s.From} to {s.To} of {s.M}{(repeat ? " repeated" : "")}",
+        Name =
+            $"slice {type.Name()} {s.B}x{s.N}x{s.C} {s.Count} from {s.From} to {s.To} of "
+            + $"{s.M}{(repeat ? " repeated" : "")}",
         Inputs = [new("x", type, new(repeat ? 1 : s.B, s.N, s.C), Values.Normal())],
         Outputs = [new("y", type, new(s.B, s.M, s.C))],
         Run = (gpu, x, y) =>

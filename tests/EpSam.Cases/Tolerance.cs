@@ -1,10 +1,11 @@
 // How far a result may be off, by class; nothing here is tuned to a kernel.
 //   Exact     copies, comparisons, one correctly rounded operation: not at all.
-//   Sum       sums and products of length K: 4·√K·eps·Σ|a·b|, eps of f32 as all sums are made in f32, plus the rounding of
-//             the result to its own type. √K because rounding errors of random sign add up like a random walk.
-//   Fused     several operations in one kernel: twice the largest error of the plain same-type computation, done step by
-//             step with every intermediate rounded to the type (FlashAttention's criterion), and at least one rounding
-//             of the result, so that a case so small that the plain way happens to be exact does not ask for luck.
+//   Sum       sums and products of length K: 4·√K·eps·Σ|a·b|, eps of f32 as all sums are made in f32, plus the rounding
+//             of the result to its own type. √K because rounding errors of random sign add up like a random walk.
+//   Fused     several operations in one kernel: twice the largest error of the plain same-type computation, done step
+//             by step with every intermediate rounded to the type (FlashAttention's criterion), and at least one
+//             rounding of the result, so that a case so small that the plain way happens to be
+//             exact does not ask for luck.
 using EpSam.Native.Tensors;
 
 namespace EpSam.Cases;
@@ -19,12 +20,14 @@ public static class Tolerance
         double factor = 4 * Math.Sqrt(length) * Values.Eps(DType.F32);
         double[] bounds = new double[values.Length];
         for (int i = 0; i < bounds.Length; i++)
-            bounds[i] = factor * magnitudes[i] + (type == DType.F32 ? 0 : Values.Eps(type) * Math.Abs(values[i]) * 1.01);
+            bounds[i] =
+                factor * magnitudes[i] + (type == DType.F32 ? 0 : Values.Eps(type) * Math.Abs(values[i]) * 1.01);
         return new Expected(values, bounds);
     }
 
     /// <summary>plain: the same computation in the type's own arithmetic.</summary>
-    public static Expected Fused(double[] values, double[] plain, DType type) => Fused(values, Worst(values, plain), type);
+    public static Expected Fused(double[] values, double[] plain, DType type) =>
+        Fused(values, Worst(values, plain), type);
 
     /// <summary>The largest difference.</summary>
     public static double Worst(double[] values, double[] plain)
@@ -34,7 +37,9 @@ public static class Tolerance
         return worst;
     }
 
-    /// <summary>worst: the plain computation's largest error, where it is known from more inputs than the case has.</summary>
+    /// <summary>
+    /// worst: the plain computation's largest error, where it is known from more inputs than the case has.
+    /// </summary>
     public static Expected Fused(double[] values, double worst, DType type)
     {
         double[] bounds = new double[values.Length];
@@ -52,7 +57,7 @@ public static class Tolerance
         {
             double want = expected.Values[i], error = Math.Abs(actual[i] - want), bound = expected.Bounds[i];
             if (actual[i].Equals(want)) continue; // infinities and NaN where they belong
-            double used = double.IsNaN(error) ? double.PositiveInfinity : bound > 0 ? error / bound : double.PositiveInfinity;
+            double used = !double.IsNaN(error) && bound > 0 ? error / bound : double.PositiveInfinity;
             if (error == 0 || used <= most) continue;
             (worst, most) = (i, used);
         }

@@ -14,7 +14,8 @@ public static class UpscalingCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes from inPlace in new[] { false, true } select Case(s, type, inPlace),
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes from inPlace in new[] { false, true }
+            select Case(s, type, inPlace),
         .. from type in new[] { DType.F32, DType.BF16 } select Case((8 * 4096, 64), type, false, true),
     ];
 
@@ -23,8 +24,10 @@ public static class UpscalingCases
         Name = $"upscaling norm_gelu {type.Name()} {s.R}x{s.C}{(inPlace ? " in place" : "")}",
         Inputs =
         [
-            new("product", type, new(s.R, s.C, 2, 2), Values.Normal(1, 1)), new("bias", DType.F32, new(s.C), Values.Normal()),
-            new("weight", DType.F32, new(s.C), Values.Normal(0.2, 1)), new("shift", DType.F32, new(s.C), Values.Normal(0.2)),
+            new("product", type, new(s.R, s.C, 2, 2), Values.Normal(1, 1)),
+            new("bias", DType.F32, new(s.C), Values.Normal()),
+            new("weight", DType.F32, new(s.C), Values.Normal(0.2, 1)),
+            new("shift", DType.F32, new(s.C), Values.Normal(0.2)),
         ],
         Outputs = [new("y", type, new(s.R, 2, 2, s.C))],
         Run = (gpu, x, y) =>
@@ -48,13 +51,15 @@ public static class UpscalingCases
 
     // round: each operation; store: each step's result.
     static double[] Compute(
-        double[][] x, (long R, long C) s, Func<double, double> round, Func<double, double> store, Func<double, double> gelu)
+        double[][] x, (long R, long C) s, Func<double, double> round, Func<double, double> store,
+        Func<double, double> gelu)
     {
         double[] y = new double[x[0].Length];
         for (long r = 0; r < s.R; r++)
             for (long i = 0; i < 4; i++)
             {
-                double[] v = [.. Enumerable.Range(0, (int)s.C).Select(c => store(x[0][(r * s.C + c) * 4 + i] + x[1][c]))];
+                double[] v =
+                    [.. Enumerable.Range(0, (int)s.C).Select(c => store(x[0][(r * s.C + c) * 4 + i] + x[1][c]))];
                 double mean = round(v.Aggregate(0.0, (a, b) => round(a + b)) / s.C);
                 double variance = round(v.Aggregate(0.0, (a, b) => round(a + round((b - mean) * (b - mean)))) / s.C);
                 double rstd = round(1 / round(Math.Sqrt(round(variance + Eps))));

@@ -63,7 +63,8 @@ public static class Values
 
     /// <summary>Normal with the given deviation.</summary>
     public static Func<Random, double> Normal(double deviation = 1, double mean = 0) => random =>
-        mean + deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+        mean + deviation * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble()))
+        * Math.Cos(2 * Math.PI * random.NextDouble());
 
     public static Func<Random, double> Uniform(double low, double high) => random =>
         low + (high - low) * random.NextDouble();

@@ -8,14 +8,17 @@ public static class WindowCases
     // one token; windows that fit, that need padding on one axis, on both; one window larger than the grid; SAM's sizes
     static readonly (long B, long H, long W, long P, long Q, long C)[] Sizes =
     [
-        (1, 1, 1, 1, 1, 4), (2, 4, 6, 2, 3, 12), (1, 5, 6, 2, 3, 8), (2, 5, 7, 3, 4, 20), (1, 3, 2, 7, 7, 516), (2, 16, 16, 7, 7, 96),
+        (1, 1, 1, 1, 1, 4), (2, 4, 6, 2, 3, 12), (1, 5, 6, 2, 3, 8), (2, 5, 7, 3, 4, 20), (1, 3, 2, 7, 7, 516),
+        (2, 16, 16, 7, 7, 96),
         (1, 9, 9, 9, 9, 36),
     ];
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes.Append((1, 64, 64, 14, 14, 2304)) select Partition(s, type),
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes.Append((1, 64, 64, 14, 14, 768)) select Reverse(s, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes.Append((1, 64, 64, 14, 14, 2304))
+            select Partition(s, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes.Append((1, 64, 64, 14, 14, 768))
+            select Reverse(s, type),
     ];
 
     static OpCase Partition((long B, long H, long W, long P, long Q, long C) s, DType type)
@@ -24,7 +27,8 @@ public static class WindowCases
         return new OpCase
         {
             Name = $"window partition {type.Name()} {s.B}x{s.H}x{s.W}x{s.C} {s.P}x{s.Q}",
-            Inputs = [new("x", type, new(s.B, s.H, s.W, s.C), Values.Normal()), new("bias", DType.F32, new(s.C), Values.Normal())],
+            Inputs = [new("x", type, new(s.B, s.H, s.W, s.C), Values.Normal()),
+                new("bias", DType.F32, new(s.C), Values.Normal())],
             Outputs = [new("windows", type, new(count / s.P / s.Q, s.P, s.Q, s.C))],
             Run = (gpu, x, y) => Window.Partition(gpu, x[0], x[1], y[0]),
             Reference = x =>

@@ -24,7 +24,8 @@ internal sealed class Golden : IParameterSource
         _data = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(_file);
         _header = JsonDocument.Parse(_file.AsMemory(8, _data - 8)).RootElement;
         string meta = Path.Combine(Path.GetDirectoryName(path)!, "meta.json");
-        if (File.Exists(meta)) JsonDocument.Parse(File.ReadAllBytes(meta)).RootElement.TryGetProperty("tolerances", out _tolerances);
+        if (File.Exists(meta))
+            JsonDocument.Parse(File.ReadAllBytes(meta)).RootElement.TryGetProperty("tolerances", out _tolerances);
     }
 
     /// <summary>The full path of a file of the goldens; ends the test as skipped where they are absent.</summary>
@@ -45,7 +46,8 @@ internal sealed class Golden : IParameterSource
 
     public static Golden Open(string relative) => new(Find(relative));
 
-    public static JsonElement Json(string relative) => JsonDocument.Parse(File.ReadAllBytes(Find(relative))).RootElement;
+    public static JsonElement Json(string relative) =>
+        JsonDocument.Parse(File.ReadAllBytes(Find(relative))).RootElement;
 
     public static int[] Ints(JsonElement list) => [.. list.EnumerateArray().Select(e => (int)e.GetDouble())];
 
@@ -74,8 +76,8 @@ internal sealed class Golden : IParameterSource
     public double Tolerance(string name) => _tolerances.GetProperty(name).GetProperty("recommended_atol").GetDouble();
 
     /// <summary>
-    /// The largest difference from a tensor as a share of its tolerance; written to the test's output. With X/idx beside a
-    /// tensor X/val, the values at these flat indices are compared.
+    /// The largest difference from a tensor as a share of its tolerance; written to the test's output. With X/idx
+    /// beside a tensor X/val, the values at these flat indices are compared.
     /// </summary>
     public double Compare(string name, ReadOnlySpan<float> actual)
     {

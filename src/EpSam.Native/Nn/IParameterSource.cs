@@ -11,7 +11,9 @@ public interface IParameterSource
     /// <summary>The shape of a parameter; false where there is none of this name.</summary>
     bool TryGetShape(string name, out Shape shape);
 
-    /// <summary>Copies all elements of a parameter as f32; <paramref name="values"/> has room for exactly these.</summary>
+    /// <summary>
+    /// Copies all elements of a parameter as f32; <paramref name="values"/> has room for exactly these.
+    /// </summary>
     void Read(string name, Span<float> values);
 }
 
@@ -23,10 +25,13 @@ public sealed class ParameterDictionary : IParameterSource
     /// <inheritdoc/>
     public IEnumerable<string> Names => _parameters.Keys;
 
-    /// <summary>Adds a parameter; throws ArgumentException when its name is there already or the count does not fit.</summary>
+    /// <summary>
+    /// Adds a parameter; throws ArgumentException when its name is there already or the count does not fit.
+    /// </summary>
     public void Add(string name, Shape shape, float[] values)
     {
-        if (values.Length != shape.Count) throw new ArgumentException($"{name}: {values.Length} values for shape {shape}");
+        if (values.Length != shape.Count)
+            throw new ArgumentException($"{name}: {values.Length} values for shape {shape}");
         _parameters.Add(name, (shape, values));
     }
 

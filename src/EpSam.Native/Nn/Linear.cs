@@ -4,7 +4,9 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Nn;
 
-/// <summary>y = x · weightᵀ + bias. The product and the bias are apart, so that a model can put other work between them.</summary>
+/// <summary>
+/// y = x · weightᵀ + bias. The product and the bias are apart, so that a model can put other work between them.
+/// </summary>
 internal sealed class Linear(Parameters parameters, string name, long input, long output)
 {
     public Tensor Weight { get; } = parameters.Matrix($"{name}.weight", output, input);  // (output, input)

@@ -2,7 +2,9 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Nn;
 
-/// <summary>One source over another: a parameter that both have comes from the upper, such as a decoder trained alone.</summary>
+/// <summary>
+/// One source over another: a parameter that both have comes from the upper, such as a decoder trained alone.
+/// </summary>
 /// <param name="upper">What replaces.</param>
 /// <param name="lower">What the rest comes from.</param>
 public sealed class OverlaidParameters(IParameterSource upper, IParameterSource lower) : IParameterSource

@@ -1,6 +1,6 @@
-// The parameters of a model: layers declare them by their state-dict names while the model is made, which places them in
-// the arena; Load fills them from a source, so that planning needs no weights. Matrices are kept in the model's type,
-// biases, norms and positional tables in f32.
+// The parameters of a model: layers declare them by their state-dict names while the model is made, which places them
+// in the arena; Load fills them from a source, so that planning needs no weights. Matrices are kept in the model's
+// type, biases, norms and positional tables in f32.
 using System.Runtime.InteropServices;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Runtime;
@@ -24,19 +24,23 @@ public sealed class Parameters(Arena arena, DType type)
     public DType Type => type;
 
     /// <summary>Names and tensors in the order of their declaration.</summary>
-    public IEnumerable<KeyValuePair<string, Tensor>> All => _entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor));
+    public IEnumerable<KeyValuePair<string, Tensor>> All =>
+        _entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor));
 
     /// <summary>A parameter of the model's type: what is multiplied with.</summary>
     public Tensor Matrix(string name, params ReadOnlySpan<long> shape) => Declare(name, type, new Shape(shape), null);
 
     /// <summary>A parameter that stays f32: biases, norms.</summary>
-    public Tensor Vector(string name, params ReadOnlySpan<long> shape) => Declare(name, DType.F32, new Shape(shape), null);
+    public Tensor Vector(string name, params ReadOnlySpan<long> shape) =>
+        Declare(name, DType.F32, new Shape(shape), null);
 
     /// <summary>A table that stays f32; one of another size in the source is resampled.</summary>
     public Tensor Table(string name, Refit refit, params ReadOnlySpan<long> shape) =>
         Declare(name, DType.F32, new Shape(shape), refit);
 
-    /// <summary>What a source lacks, has too much, or has in another shape; tables that would be resampled fit.</summary>
+    /// <summary>
+    /// What a source lacks, has too much, or has in another shape; tables that would be resampled fit.
+    /// </summary>
     /// <param name="source">A checkpoint.</param>
     /// <param name="isOptional">Names that may be there unasked.</param>
     public KeyComparison Compare(IParameterSource source, Func<string, bool>? isOptional = null) =>
@@ -44,8 +48,8 @@ public sealed class Parameters(Arena arena, DType type)
             (name, found, wanted) => _entries[name].Refit is not null && CanRefit(found, wanted));
 
     /// <summary>
-    /// Copies all parameters to the device. The source may have more than these. Throws <see cref="CheckpointException"/>, and
-    /// has changed nothing, when one is missing or of another shape.
+    /// Copies all parameters to the device. The source may have more than these. Throws
+    /// <see cref="CheckpointException"/>, and has changed nothing, when one is missing or of another shape.
     /// </summary>
     public void Load(IParameterSource source)
     {
@@ -82,7 +86,8 @@ public sealed class Parameters(Arena arena, DType type)
 
     // Positions may be more or fewer; their channels may not.
     static bool CanRefit(Shape from, Shape to) =>
-        from.Rank == to.Rank && from.Count is > 0 and <= int.MaxValue && from[^1] == to[^1] && (from.Rank == 2 || from[0] == to[0]);
+        from.Rank == to.Rank && from.Count is > 0 and <= int.MaxValue && from[^1] == to[^1]
+        && (from.Rank == 2 || from[0] == to[0]);
 
     internal static void ToBF16(ReadOnlySpan<float> from, Span<ushort> to) // nearest, ties to even; NaN stays one
     {

@@ -1,8 +1,8 @@
 // All device memory of a run, in one driver allocation that is never followed by another. Two stacks grow towards each
-// other: at the bottom what lives on (weights, results, what backward needs), at the top temporaries, which end with their
-// scope. Addresses follow from the order of calls alone, so running the same code once on the null provider gives the
-// size to the byte (Plan.cs). Gradients are neither: they live from one op's backward to another's, in no order, so they
-// are lent from the first gap at the top and given back one by one.
+// other: at the bottom what lives on (weights, results, what backward needs), at the top temporaries, which end with
+// their scope. Addresses follow from the order of calls alone, so running the same code once on the null provider gives
+// the size to the byte (Plan.cs). Gradients are neither: they live from one op's backward to another's, in no order, so
+// they are lent from the first gap at the top and given back one by one.
 using EpSam.Cuda;
 using EpSam.Native.Tensors;
 
@@ -35,10 +35,13 @@ public readonly record struct ArenaPiece(string Name, ArenaUse Use, long Bytes, 
 /// <summary>Memory of one Gpu, handed out from both ends. Not thread-safe.</summary>
 public sealed unsafe class Arena : IDisposable
 {
-    /// <summary>Every piece starts at a multiple of this: what cuMemAlloc guarantees, and a whole number of sectors.</summary>
+    /// <summary>
+    /// Every piece starts at a multiple of this: what cuMemAlloc guarantees, and a whole number of sectors.
+    /// </summary>
     public const int Alignment = 256;
 
-    const long BlasWorkspaceBytes = 8 << 20; // cuBLAS's advice is 4 MiB up to sm_86; without ours it would allocate itself
+    // cuBLAS's advice is 4 MiB up to sm_86; without ours it would allocate itself
+    const long BlasWorkspaceBytes = 8 << 20;
 
     const int Lent = -1;                      // in place of a scope's depth: ended by GiveBack, not with a scope
 
@@ -92,7 +95,9 @@ public sealed unsafe class Arena : IDisposable
 
     internal long Taken => _taken;
 
-    /// <summary>Takes memory that lives on: until the arena's end, or that of the step it is in. Content is undefined.</summary>
+    /// <summary>
+    /// Takes memory that lives on: until the arena's end, or that of the step it is in. Content is undefined.
+    /// </summary>
     public Tensor Keep(string name, DType type, Shape shape, ArenaUse use = ArenaUse.Activation)
     {
         Tensor tensor = new(default, type, shape);
@@ -194,7 +199,8 @@ public sealed unsafe class Arena : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (growth > Capacity - Used)
             throw new ArenaFullException(
-                $"{name} {tensor} needs {Sizes.Text(bytes)}, of the arena's {Sizes.Text(Capacity)} are {Sizes.Text(Capacity - Used)} "
+                $"{name} {tensor} needs {Sizes.Text(bytes)}, of the arena's {Sizes.Text(Capacity)} are "
+                + $"{Sizes.Text(Capacity - Used)} "
                 + (_pieces is null ? "left: what runs is not what was planned" : "left: no plan is that large"));
     }
 

@@ -11,7 +11,9 @@ public sealed unsafe class DeviceBuffer : IDisposable
     readonly Gpu _gpu;
     bool _disposed;
 
-    /// <summary>Allocates room for one tensor; its content is undefined. Throws CuException when memory is short.</summary>
+    /// <summary>
+    /// Allocates room for one tensor; its content is undefined. Throws CuException when memory is short.
+    /// </summary>
     public DeviceBuffer(Gpu gpu, DType type, Shape shape)
     {
         _gpu = gpu;

@@ -92,14 +92,17 @@ public sealed unsafe class Gpu : IDisposable
     public void Download(Tensor source, Span<byte> destination)
     {
         if (destination.Length != source.Bytes)
-            throw new ArgumentException($"Download: {source} has {source.Bytes} bytes, got room for {destination.Length}");
+            throw new ArgumentException(
+                $"Download: {source} has {source.Bytes} bytes, got room for {destination.Length}");
         if (destination.IsEmpty) return;
         Synchronize();
         fixed (byte* to = destination)
             Driver.Check(Driver.cuMemcpyDtoH_v2(to, source.Address, (nuint)destination.Length), $"{source}");
     }
 
-    /// <summary>Destroys stream and handle, unloads the kernels, lets go of the context. Waits for work first.</summary>
+    /// <summary>
+    /// Destroys stream and handle, unloads the kernels, lets go of the context. Waits for work first.
+    /// </summary>
     public void Dispose()
     {
         if (_disposed) return;

@@ -82,7 +82,8 @@ internal sealed unsafe partial class Kernels(CuDriver driver)
                         "u64" or "s64" or "b64" => 'l',
                         "u32" or "s32" or "b32" => 'i',
                         "f32" => 'f',
-                        string other => throw new InvalidDataException($"{file}: parameter of type .{other} is not supported"),
+                        string other =>
+                            throw new InvalidDataException($"{file}: parameter of type .{other} is not supported"),
                     });
                 entries.Add(entry.Groups["name"].Value, new Entry(file, kinds.ToString()));
             }

@@ -15,7 +15,8 @@ internal readonly struct LaunchArgument
     public char Kind { get; } // as in Kernel.Parameters
 
     public static implicit operator LaunchArgument(Tensor tensor) => new(tensor.Address.Value, 'l');
-    public static implicit operator LaunchArgument(Tensor? tensor) => new(tensor?.Address.Value ?? 0, 'l'); // null pointer
+    // none: the null pointer
+    public static implicit operator LaunchArgument(Tensor? tensor) => new(tensor?.Address.Value ?? 0, 'l');
     public static implicit operator LaunchArgument(long value) => new((ulong)value, 'l');
     public static implicit operator LaunchArgument(int value) => new((uint)value, 'i');
     public static implicit operator LaunchArgument(float value) => new(BitConverter.SingleToUInt32Bits(value), 'f');
@@ -31,12 +32,14 @@ internal static unsafe class Launch
     const long MaxX = int.MaxValue, MaxYZ = 65535;
 
     /// <summary>Launches without dynamic shared memory; an empty grid launches nothing.</summary>
-    public static void Run(Gpu gpu, string name, LaunchGrid grid, int threads, params ReadOnlySpan<LaunchArgument> arguments)
+    public static void Run(Gpu gpu, string name, LaunchGrid grid, int threads,
+        params ReadOnlySpan<LaunchArgument> arguments)
     {
         Kernel kernel = gpu.Kernels.Get(name);
         CheckArguments(kernel, arguments);
         if (grid.X > MaxX || grid.Y > MaxYZ || grid.Z > MaxYZ)
-            throw new ArgumentException($"{name}: grid ({grid.X}, {grid.Y}, {grid.Z}) is beyond ({MaxX}, {MaxYZ}, {MaxYZ})");
+            throw new ArgumentException(
+                $"{name}: grid ({grid.X}, {grid.Y}, {grid.Z}) is beyond ({MaxX}, {MaxYZ}, {MaxYZ})");
         if (grid.X == 0 || grid.Y == 0 || grid.Z == 0) return;
 
         ulong* values = stackalloc ulong[MaxParameters];
@@ -48,8 +51,8 @@ internal static unsafe class Launch
         }
         CuDriver driver = gpu.Driver;
         driver.Check(
-            driver.cuLaunchKernel(kernel.Function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)threads, 1, 1, 0, gpu.Stream,
-                pointers, null),
+            driver.cuLaunchKernel(kernel.Function, (uint)grid.X, (uint)grid.Y, (uint)grid.Z, (uint)threads, 1, 1, 0,
+                gpu.Stream, pointers, null),
             $"{name} grid ({grid.X}, {grid.Y}, {grid.Z}) block {threads}");
     }
 

@@ -1,5 +1,5 @@
-// Sizes of a tensor's axes, slowest first. A value, up to six axes, no allocation. The element count is checked when the
-// shape is made, so nothing later can overflow on sizes that came from a file.
+// Sizes of a tensor's axes, slowest first. A value, up to six axes, no allocation. The element count is checked when
+// the shape is made, so nothing later can overflow on sizes that came from a file.
 using System.Runtime.CompilerServices;
 
 namespace EpSam.Native.Tensors;
@@ -18,7 +18,9 @@ public readonly struct Shape : IEquatable<Shape>
 
     readonly Sizes _sizes;
 
-    /// <summary>From the sizes of the axes; throws ArgumentException when one is negative or their product overflows.</summary>
+    /// <summary>
+    /// From the sizes of the axes; throws ArgumentException when one is negative or their product overflows.
+    /// </summary>
     public Shape(params ReadOnlySpan<long> sizes)
     {
         if (sizes.Length > MaxRank) throw new ArgumentException($"{sizes.Length} axes, at most {MaxRank} are possible");
@@ -48,7 +50,8 @@ public readonly struct Shape : IEquatable<Shape>
 
     /// <inheritdoc/>
     public bool Equals(Shape other) =>
-        Rank == other.Rank && ((ReadOnlySpan<long>)_sizes)[..Rank].SequenceEqual(((ReadOnlySpan<long>)other._sizes)[..Rank]);
+        Rank == other.Rank
+        && ((ReadOnlySpan<long>)_sizes)[..Rank].SequenceEqual(((ReadOnlySpan<long>)other._sizes)[..Rank]);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Shape other && Equals(other);

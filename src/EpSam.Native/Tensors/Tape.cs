@@ -1,14 +1,16 @@
-// What backward needs to know of a forward pass. Model code states the forward only: each op that is called through a layer
-// pushes how its gradient goes back, and Backward runs these from last to first. While it does, memory shrinks from both
-// sides: what forward kept for an op is released when its backward is done, and so is the gradient of its result.
-// Values are known by their address. An op in place (a bias) passes the gradient on by having the same address.
+// What backward needs to know of a forward pass. Model code states the forward only: each op that is called through a
+// layer pushes how its gradient goes back, and Backward runs these from last to first. While it does, memory shrinks
+// from both sides: what forward kept for an op is released when its backward is done, and so is the gradient of its
+// result. Values are known by their address. An op in place (a bias) passes the gradient on by having the same address.
 // Parameters add up their gradients over passes, in memory of their own; activations have theirs for one pass.
 using EpSam.Native.Ops;
 using EpSam.Native.Runtime;
 
 namespace EpSam.Native.Tensors;
 
-/// <summary>Records a forward pass, or with <c>recording: false</c> only hands out its memory. Not thread-safe.</summary>
+/// <summary>
+/// Records a forward pass, or with <c>recording: false</c> only hands out its memory. Not thread-safe.
+/// </summary>
 /// <param name="arena">Where results, and in backward gradients, are taken.</param>
 /// <param name="recording">Keep what backward needs; otherwise results end with their scope.</param>
 public sealed class Tape(Arena arena, bool recording)
@@ -64,9 +66,9 @@ public sealed class Tape(Arena arena, bool recording)
     public bool Requires(Tensor x) => Recording && _required.Contains(x.Address.Value);
 
     /// <summary>
-    /// An op has made <paramref name="y"/> from <paramref name="inputs"/>, its parameters among them. <paramref name="backward"/>
-    /// reads <see cref="GradientOf"/> y and calls <see cref="Accumulate"/> or <see cref="Share"/> once for each input.
-    /// Nothing is recorded when no input requires a gradient.
+    /// An op has made <paramref name="y"/> from <paramref name="inputs"/>, its parameters among them.
+    /// <paramref name="backward"/> reads <see cref="GradientOf"/> y and calls <see cref="Accumulate"/> or
+    /// <see cref="Share"/> once for each input. Nothing is recorded when no input requires a gradient.
     /// </summary>
     public void Push(string name, Tensor y, Action backward, params ReadOnlySpan<Tensor> inputs)
     {
@@ -83,8 +85,8 @@ public sealed class Tape(Arena arena, bool recording)
     }
 
     /// <summary>
-    /// A part of the model that keeps its result only: <paramref name="forward"/> writes <paramref name="y"/>, and is run a
-    /// second time in backward, where it is recorded.
+    /// A part of the model that keeps its result only: <paramref name="forward"/> writes <paramref name="y"/>, and is
+    /// run a second time in backward, where it is recorded.
     /// </summary>
     public void Segment(string name, Tensor y, Action forward, params ReadOnlySpan<Tensor> inputs)
     {
@@ -107,8 +109,8 @@ public sealed class Tape(Arena arena, bool recording)
     public Tensor GradientOf(Tensor y) => _gradients[y.Address.Value].Tensor.Reshape(y.Shape);
 
     /// <summary>
-    /// In backward: <paramref name="write"/> is given memory of x's type and shape and fills all of it. What x had already
-    /// is added. Nothing happens when no gradient of x is wanted.
+    /// In backward: <paramref name="write"/> is given memory of x's type and shape and fills all of it. What x had
+    /// already is added. Nothing happens when no gradient of x is wanted.
     /// </summary>
     public void Accumulate(Tensor x, Action<Tensor> write)
     {
@@ -126,7 +128,9 @@ public sealed class Tape(Arena arena, bool recording)
         AddTo(x, sum, term);
     }
 
-    /// <summary>In backward: x has the very gradient of y, as a term of a sum has. Copies nothing where it can.</summary>
+    /// <summary>
+    /// In backward: x has the very gradient of y, as a term of a sum has. Copies nothing where it can.
+    /// </summary>
     public void Share(Tensor y, Tensor x)
     {
         if (!Requires(x)) return;
@@ -141,12 +145,13 @@ public sealed class Tape(Arena arena, bool recording)
     }
 
     /// <summary>
-    /// Runs backward. <paramref name="gradient"/> of the same type and shape is that of <paramref name="y"/>; it is copied.
-    /// Afterwards the tape is empty, and what forward kept since its start is released.
+    /// Runs backward. <paramref name="gradient"/> of the same type and shape is that of <paramref name="y"/>; it is
+    /// copied. Afterwards the tape is empty, and what forward kept since its start is released.
     /// </summary>
     public void Backward(Tensor y, Tensor gradient)
     {
-        if (!Requires(y)) throw new InvalidOperationException("backward of a result that no trained parameter takes part in");
+        if (!Requires(y))
+            throw new InvalidOperationException("backward of a result that no trained parameter takes part in");
         try
         {
             using ArenaScope scope = arena.Scope("backward");

@@ -73,10 +73,12 @@ public sealed class ArenaTests
                 arena.Keep("k", DType.U8, new Shape(257)), arena.Take("t", DType.U8, new Shape(1)),
                 arena.Take("u", DType.F32, new Shape(65)), arena.Keep("l", DType.U8, new Shape(700)),
             ];
-            ulong[] starts = [.. all.Select(t => t.Address.Value)], ends = [.. all.Select(t => t.Address.Value + (ulong)t.Bytes)];
+            ulong[] starts = [.. all.Select(t => t.Address.Value)],
+                ends = [.. all.Select(t => t.Address.Value + (ulong)t.Bytes)];
             Assert.That(starts, Has.All.Matches<ulong>(a => a % 256 == 0));
             for (int i = 0; i < all.Length; i++)
-                for (int j = 0; j < i; j++) Assert.That(ends[i] <= starts[j] || ends[j] <= starts[i], $"{i} and {j} overlap");
+                for (int j = 0; j < i; j++)
+                    Assert.That(ends[i] <= starts[j] || ends[j] <= starts[i], $"{i} and {j} overlap");
             Assert.That(arena.Used, Is.EqualTo(BlasBytes + 512 + 256 + 512 + 768));
             Assert.That(() => arena.Take("v", DType.U8, new Shape(1)), Throws.TypeOf<ArenaFullException>()
                 .With.Message.StartsWith("v (1) u8 needs 256 bytes, of the arena's 8.00 MiB are 0 bytes left"));
@@ -106,10 +108,11 @@ public sealed class ArenaTests
         });
         Plan plan = Batch(8);
         Assert.That(() => plan.Require(20 << 20), Throws.Nothing);
-        Assert.That(() => plan.Require(17 << 20, new (string, Func<Plan>)[] { ("batch 6", () => Batch(6)), ("batch 5", () => Batch(5)) }),
+        (string, Func<Plan>)[] smaller = [("batch 6", () => Batch(6)), ("batch 5", () => Batch(5))];
+        Assert.That(() => plan.Require(17 << 20, smaller),
             Throws.TypeOf<BudgetException>().With.Message.EqualTo(
-                "the plan needs 20.00 MiB of device memory, the budget is 17.00 MiB (weights 4.00 MiB, activations 0 bytes, "
-                + "workspace 16.00 MiB); batch 5 fits with 17.00 MiB"));
+                "the plan needs 20.00 MiB of device memory, the budget is 17.00 MiB (weights 4.00 MiB, "
+                + "activations 0 bytes, workspace 16.00 MiB); batch 5 fits with 17.00 MiB"));
         Assert.That(() => plan.Require(9 << 20, new (string, Func<Plan>)[] { ("batch 1", () => Batch(1)) }),
             Throws.TypeOf<BudgetException>().With.Message.EndsWith("nothing smaller that was tried fits either"));
     }
@@ -126,14 +129,16 @@ public sealed class ArenaTests
     [TestCase("1 apple")]
     [TestCase("1e999GiB")]
     [TestCase("0")]
-    public void Sizes_Parse_RefusesWhatIsNoSize(string text) => Assert.That(() => Sizes.Parse(text), Throws.TypeOf<FormatException>());
+    public void Sizes_Parse_RefusesWhatIsNoSize(string text) =>
+        Assert.That(() => Sizes.Parse(text), Throws.TypeOf<FormatException>());
 
     [Test]
     public void Timeline_OfAPlan_IsWellFormedAndNamesEveryPiece()
     {
         Plan plan = Plan.Of(Work);
         System.Xml.Linq.XDocument svg = System.Xml.Linq.XDocument.Parse(PlanTimeline.Svg(plan, "a <plan> & more"));
-        string[] titles = [.. svg.Descendants().Where(e => e.Name.LocalName == "title").Select(e => e.Value.Split(':')[0])];
+        string[] titles =
+            [.. svg.Descendants().Where(e => e.Name.LocalName == "title").Select(e => e.Value.Split(':')[0])];
         Assert.That(titles, Is.EqualTo(plan.Pieces.Select(p => p.Name)));
     }
 }

@@ -16,7 +16,8 @@ public sealed class ImageListTests
 
     [Test]
     public void Of_EqualNamesInTwoFolders_AreNumbered() =>
-        Assert.That(Names("a/cat.png", "b/cat.png", "c/CAT.PNG"), Is.EqualTo(new[] { "cat.png", "cat.png-2", "CAT.PNG-3" }));
+        Assert.That(Names("a/cat.png", "b/cat.png", "c/CAT.PNG"),
+            Is.EqualTo(new[] { "cat.png", "cat.png-2", "CAT.PNG-3" }));
 
     [Test]
     public void Of_NamesThatMeetAnother_StayDifferent() // cat.png is the stem of cat.png.png

@@ -20,7 +20,8 @@ public sealed class MaskFilesTests
     public void Csv_IsThatOfTheReferencesScript()
     {
         string[] lines = Encoding.UTF8.GetString(MaskFiles.Csv([Record()])).Split('\n');
-        Assert.That(lines[0], Is.EqualTo("id,area,bbox_x0,bbox_y0,bbox_w,bbox_h,point_input_x,point_input_y,predicted_iou,"
+        Assert.That(lines[0], Is.EqualTo(
+            "id,area,bbox_x0,bbox_y0,bbox_w,bbox_h,point_input_x,point_input_y,predicted_iou,"
             + "stability_score,crop_box_x0,crop_box_y0,crop_box_w,crop_box_h"));
         Assert.That(lines[1], Is.EqualTo("0,3,1,0,1,1,16.0,0.5,0.9912109375,1.0,0,0,3,2"));
         Assert.That(lines[2..], Is.EqualTo(new[] { "" }));
@@ -44,10 +45,12 @@ public sealed class MaskFilesTests
         Assert.That(record.GetProperty("segmentation").GetRawText().Where(c => !char.IsWhiteSpace(c)),
             Is.EqualTo("""{"size":[2,3],"counts":"2111"}"""));
         Assert.That(record.GetProperty("area").GetInt32(), Is.EqualTo(3));
-        Assert.That(record.GetProperty("bbox").EnumerateArray().Select(e => e.GetInt32()), Is.EqualTo(new[] { 1, 0, 1, 1 }));
+        Assert.That(record.GetProperty("bbox").EnumerateArray().Select(e => e.GetInt32()),
+            Is.EqualTo(new[] { 1, 0, 1, 1 }));
         Assert.That(record.GetProperty("point_coords")[0][0].GetDouble(), Is.EqualTo(16));
         Assert.That(record.GetProperty("predicted_iou").GetDouble(), Is.EqualTo(0.9912109375));
-        Assert.That(record.GetProperty("crop_box").EnumerateArray().Select(e => e.GetInt32()), Is.EqualTo(new[] { 0, 0, 3, 2 }));
+        Assert.That(record.GetProperty("crop_box").EnumerateArray().Select(e => e.GetInt32()),
+            Is.EqualTo(new[] { 0, 0, 3, 2 }));
     }
 
     [Test]
@@ -73,9 +76,11 @@ public sealed class MaskFilesTests
     public void Marks_LieWhereThePromptsAre_AndStayInThePicture()
     {
         byte[] rgb = new byte[40 * 60 * 3];
-        PromptMarks.Draw(rgb, 40, 60, [new PointPrompt(10, 20, 1), new PointPrompt(50, 5, 0), new PointPrompt(-300, 1e9, 1)],
+        PromptMarks.Draw(rgb, 40, 60,
+            [new PointPrompt(10, 20, 1), new PointPrompt(50, 5, 0), new PointPrompt(-300, 1e9, 1)],
             new BoxPrompt(-5, 2, 30, 100));
-        (byte, byte, byte) At(int x, int y) => (rgb[3 * (y * 60 + x)], rgb[3 * (y * 60 + x) + 1], rgb[3 * (y * 60 + x) + 2]);
+        (byte, byte, byte) At(int x, int y) =>
+            (rgb[3 * (y * 60 + x)], rgb[3 * (y * 60 + x) + 1], rgb[3 * (y * 60 + x) + 2]);
         Assert.That(At(10, 20), Is.EqualTo(((byte)46, (byte)204, (byte)64)));   // green: in the object
         Assert.That(At(50, 5), Is.EqualTo(((byte)235, (byte)60, (byte)50)));    // red: not in it
         Assert.That(At(30, 30), Is.Not.EqualTo(((byte)0, (byte)0, (byte)0)));   // the box's right side

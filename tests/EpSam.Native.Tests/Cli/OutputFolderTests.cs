@@ -41,7 +41,8 @@ public sealed class OutputFolderTests
         string target = Directory.CreateDirectory(Path.Combine(directory, "out")).FullName;
         File.WriteAllText(Path.Combine(target, "old"), "old");
         using (OutputFolder folder = new(target)) folder.Add("a", [1]);
-        Assert.That(Directory.GetFiles(directory, "*", SearchOption.AllDirectories), Is.EqualTo(new[] { Path.Combine(target, "old") }));
+        Assert.That(Directory.GetFiles(directory, "*", SearchOption.AllDirectories),
+            Is.EqualTo(new[] { Path.Combine(target, "old") }));
     }
 
     [Test]
@@ -52,7 +53,8 @@ public sealed class OutputFolderTests
         using OutputFolder folder = new(target);
         folder.Add("a", [1]);
         folder.Commit();
-        Assert.That(Directory.GetFiles(directory, "*", SearchOption.AllDirectories), Is.EqualTo(new[] { Path.Combine(target, "a") }));
+        Assert.That(Directory.GetFiles(directory, "*", SearchOption.AllDirectories),
+            Is.EqualTo(new[] { Path.Combine(target, "a") }));
     }
 
     [Test]

@@ -37,7 +37,8 @@ public sealed class PlanTests
     {
         (int code, _, string error) = Run("--batch", "8", "--memory-budget", "800MiB");
         Assert.That(code, Is.EqualTo(1));
-        Assert.That(error, Does.Match(@"the plan needs 1\.\d+ GiB of device memory, the budget is 800\.0 MiB .*; --batch 2 fits with \d"));
+        Assert.That(error, Does.Match(
+            @"the plan needs 1\.\d+ GiB of device memory, the budget is 800\.0 MiB .*; --batch 2 fits with \d"));
     }
 
     [Test]
@@ -47,11 +48,16 @@ public sealed class PlanTests
         try
         {
             string config = Path.Combine(folder, "small.json"), picture = Path.Combine(folder, "plan.html");
-            File.WriteAllText(config, """{ "image_size": 256, "embed_dim": 96, "depth": 2, "heads": 3, "mlp_dim": 384, "global_blocks": [1] }""");
+            File.WriteAllText(config, """
+                {
+                    "image_size": 256, "embed_dim": 96, "depth": 2, "heads": 3, "mlp_dim": 384, "global_blocks": [1]
+                }
+                """);
             (int code, string output, string error) = Run("--model", config, "--out", picture);
             Assert.That(code, Is.Zero, error);
             Assert.That(output, Does.Contain("timeline: ").And.Contains("blocks.1"));
-            Assert.That(File.ReadAllText(picture), Does.Contain("image_encoder/blocks.1/mlp/hidden").And.Contains("</svg>"));
+            Assert.That(File.ReadAllText(picture),
+                Does.Contain("image_encoder/blocks.1/mlp/hidden").And.Contains("</svg>"));
         }
         finally
         {

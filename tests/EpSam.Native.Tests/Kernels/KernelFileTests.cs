@@ -47,13 +47,16 @@ public sealed class KernelFileTests
         {
             CUfunction function = gpu.Kernels.Get(header.Name).Function;
             int local, shared;
-            driver.Check(driver.cuFuncGetAttribute(&local, CUfunction_attribute.CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES, function));
-            driver.Check(driver.cuFuncGetAttribute(&shared, CUfunction_attribute.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function));
+            driver.Check(driver.cuFuncGetAttribute(&local, CUfunction_attribute.CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES,
+                function));
+            driver.Check(driver.cuFuncGetAttribute(&shared, CUfunction_attribute.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES,
+                function));
             string size = Regex.Match(header.Name, @"_k(\d+)") is { Success: true } m ? m.Groups[1].Value : "0";
             Match said = Regex.Match(header.Fields["launch"], @"shared (<= )?(\d+)(·K)? B");
             int allowed = int.Parse(said.Groups[2].Value) * (said.Groups[3].Success ? int.Parse(size) : 1);
             Assert.That(local, Is.Zero, $"{header.Name}: local memory");
-            if (said.Groups[1].Success) Assert.That(shared, Is.LessThanOrEqualTo(allowed), $"{header.Name}: shared memory");
+            if (said.Groups[1].Success)
+                Assert.That(shared, Is.LessThanOrEqualTo(allowed), $"{header.Name}: shared memory");
             else Assert.That(shared, Is.EqualTo(allowed), $"{header.Name}: shared memory");
         }
     }
@@ -72,7 +75,8 @@ public sealed class KernelFileTests
     [Test]
     public void Rebuild_WhereTheCompilerIs_GivesTheCommittedText()
     {
-        if (!OnPath("clang-14") || !OnPath("bash")) Assert.Ignore("clang-14, which the PTX was made with, is not on PATH");
+        if (!OnPath("clang-14") || !OnPath("bash"))
+            Assert.Ignore("clang-14, which the PTX was made with, is not on PATH");
         string folder = Directory.CreateTempSubdirectory("epsam-kernels").FullName;
         try
         {

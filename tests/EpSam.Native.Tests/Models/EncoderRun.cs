@@ -22,7 +22,8 @@ internal sealed class EncoderRun
     public long MeasuredPeak { get; }
     public double Seconds { get; }
 
-    public EncoderRun(SamConfig config, DType type, IParameterSource? source, float[] images, CheckFlags checks, bool observe = true)
+    public EncoderRun(SamConfig config, DType type, IParameterSource? source, float[] images, CheckFlags checks,
+        bool observe = true)
     {
         long batch = images.Length / (3L * config.ImageSize * config.ImageSize);
         Plan = Of(config, type, batch);
@@ -34,7 +35,8 @@ internal sealed class EncoderRun
             ImageEncoder encoder = new(config, parameters);
             Tensor input = arena.Keep("images", DType.F32, encoder.InputShape(batch));
             Tensor output = arena.Keep("embedding", type, encoder.OutputShape(batch));
-            parameters.Load(source ?? new FormulaParameters(parameters.All.Select(p => KeyValuePair.Create(p.Key, p.Value.Shape))));
+            parameters.Load(source ?? new FormulaParameters(
+                parameters.All.Select(p => KeyValuePair.Create(p.Key, p.Value.Shape))));
             gpu.Upload(MemoryMarshal.AsBytes<float>(images), input);
             if (observe) encoder.Observe = (name, tensor) => Stages[name] = Download(gpu, tensor);
             long before = System.Diagnostics.Stopwatch.GetTimestamp();

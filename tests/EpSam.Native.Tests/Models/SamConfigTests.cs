@@ -32,7 +32,8 @@ public sealed class SamConfigTests
     public void Json_ThatIsWrong_IsRefusedByName(string json, string? message)
     {
         if (message is null) Assert.That(() => SamConfig.FromJson(json), Throws.Nothing);
-        else Assert.That(() => SamConfig.FromJson(json), Throws.TypeOf<SamConfigException>().With.Message.Contains(message));
+        else Assert.That(() => SamConfig.FromJson(json),
+            Throws.TypeOf<SamConfigException>().With.Message.Contains(message));
     }
 
     [Test]
@@ -44,7 +45,8 @@ public sealed class SamConfigTests
     [Test]
     public void Rows_OfHalfAndTwiceTheLength_AreWhatTheyAreByHand()
     {
-        Assert.That(PositionTables.Rows([0, 1, 2, 3], new Shape(4, 1), new Shape(2, 1)), Is.EqualTo(new[] { 0.5f, 2.5f }));
+        Assert.That(PositionTables.Rows([0, 1, 2, 3], new Shape(4, 1), new Shape(2, 1)),
+            Is.EqualTo(new[] { 0.5f, 2.5f }));
         Assert.That(PositionTables.Rows([0, 8, 4, 0], new Shape(2, 2), new Shape(4, 2)),
             Is.EqualTo(new float[] { 0, 8, 1, 6, 3, 2, 4, 0 }));
     }

@@ -5,7 +5,9 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Tests.Ops;
 
-/// <summary>Wrong shapes and types are refused before anything is launched. No execution is needed: the null provider.</summary>
+/// <summary>
+/// Wrong shapes and types are refused before anything is launched. No execution is needed: the null provider.
+/// </summary>
 public sealed class OpArgumentTests
 {
     Gpu _gpu = null!;
@@ -39,7 +41,8 @@ public sealed class OpArgumentTests
 
     [Test]
     public void Gemm_DepthNotAMultipleOfEight_IsRefused() => Refuses(
-        () => Gemm.Forward(_gpu, BF16(4, 12), BF16(8, 12), true, null, BF16(4, 8)), "Gemm: K must be a multiple of 8, got 12");
+        () => Gemm.Forward(_gpu, BF16(4, 12), BF16(8, 12), true, null, BF16(4, 8)),
+        "Gemm: K must be a multiple of 8, got 12");
 
     [Test]
     public void Gelu_OtherTypeOut_IsRefused() => Refuses(
@@ -69,7 +72,8 @@ public sealed class OpArgumentTests
     [Test]
     public void Launch_WrongArguments_AreRefused() => Assert.That(
         () => Launch.Run(_gpu, "softmax_fwd_f32", new LaunchGrid(1), 256, F32(1), F32(1), 5L, 5),
-        Throws.ArgumentException.With.Message.StartsWith("softmax_fwd_f32: parameters are 'llii', got arguments 'llli'"));
+        Throws.ArgumentException.With.Message.StartsWith(
+            "softmax_fwd_f32: parameters are 'llii', got arguments 'llli'"));
 
     [Test]
     public void Launch_UnknownKernel_IsRefused() => Assert.That(

@@ -65,8 +65,10 @@ public sealed class TapeTests
         float dx = float.NaN, dBias = float.NaN;
         void Work(Memory arena)
         {
-            Tensor x = arena.Keep("x", DType.F32, new Shape(Count)), one = arena.Keep("one", DType.F32, new Shape(Count));
-            Tensor bias = arena.Keep("bias", DType.F32, new Shape(Count)), sum = arena.Keep("sum", DType.F32, new Shape(Count));
+            Tensor x = arena.Keep("x", DType.F32, new Shape(Count)),
+                one = arena.Keep("one", DType.F32, new Shape(Count));
+            Tensor bias = arena.Keep("bias", DType.F32, new Shape(Count)),
+                sum = arena.Keep("sum", DType.F32, new Shape(Count));
             Fill(arena.Gpu, x, 1);
             Fill(arena.Gpu, one, 1);
             Fill(arena.Gpu, bias, 3);

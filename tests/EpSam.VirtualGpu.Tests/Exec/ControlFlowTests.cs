@@ -109,7 +109,8 @@ internal sealed unsafe class ControlFlowTests(bool interpret)
 
     [Test]
     public void ConstantPredicates_AreTheSameInAllLanes() => Assert.That(
-        Run("vote.sync.ballot.b32 %r2, 1, -1;\npopc.b32 %r2, %r2;\nbar.red.popc.u32 %r3, 0, 1;\nadd.u32 %r1, %r2, %r3;"),
+        Run("vote.sync.ballot.b32 %r2, 1, -1;\npopc.b32 %r2, %r2;\n" +
+            "bar.red.popc.u32 %r3, 0, 1;\nadd.u32 %r1, %r2, %r3;"),
         Is.EqualTo(Expected(_ => 32 + 64)));
 
     [Test]
