@@ -10,8 +10,7 @@ constexpr int Warps = 4, Threads = 32 * Warps;
 
 template <class T> struct MaskDecodeArgs {
     const T *u, *weight;  // (P, H, W, 2, 2, C), (C, O, 2, 2)
-    const float* bias;    // (O)
-    const T* hyper;       // (P, M, O)
+    const float *bias, *hyper; // (O), (P, M, O)
     float* mask;          // (P, M, 4H, 4W)
     int height, width, masks;
 };
@@ -113,11 +112,12 @@ template <int C, int O> device void mask_decode_bf16(const MaskDecodeArgs<bf16>&
     const int first = block_z() * MasksBF16;
     u32 hyper[HyperSteps][2]; // column r: the mask
     float bias[Blocks][2];
-    const bf16* source = a.hyper + (prompt * a.masks + min_of(first + r, a.masks - 1)) * O + 2 * s;
+    const float* source = a.hyper + (prompt * a.masks + min_of(first + r, a.masks - 1)) * O + 2 * s;
 #pragma unroll
     for (int i = 0; i < HyperSteps; i++)
 #pragma unroll
-        for (int h = 0; h < 2; h++) hyper[i][h] = 16 * i + 8 * h < O ? *(const u32*)(source + 16 * i + 8 * h) : 0;
+        for (int h = 0; h < 2; h++)
+            hyper[i][h] = 16 * i + 8 * h < O ? pack_bf16(source[16 * i + 8 * h], source[16 * i + 8 * h + 1]) : 0;
 #pragma unroll
     for (int j = 0; j < Blocks; j++)
 #pragma unroll
@@ -206,7 +206,7 @@ template <int C, int O> device void mask_decode_bf16(const MaskDecodeArgs<bf16>&
 //   out   mask (P, M, 4H, 4W) f32
 //   args  u, weight, bias, hyper, mask, H i32, W i32, M i32
 //   launch grid (ceil(2·H·ceil(W/16)/4), P, ceil(M/4)), block 128 = 4 warps; shared 0 B; regs <= 168
-//   needs all but bias 16-byte aligned; 8·H·W < 2^31
+//   needs u, weight and mask 16-byte aligned; 8·H·W < 2^31
 //   bytes 16·P·H·W·(C + 4·M)     flops P·H·W·(32·C·O + 16·O·(25 + 2·M))     bound: compute
 //   accuracy f32 throughout; gelu relative 1e-6
 //   order fixed: same bits every run
@@ -220,16 +220,16 @@ MASK_DECODE_F32(mask_decode_fwd_f32_c64_32, 64, 32)
 MASK_DECODE_F32(mask_decode_fwd_f32_c16_8, 16, 8)
 
 // mask_decode_fwd_bf16_c{64_32,16_8}: the same on tensor cores.
-//   in    u (P, H, W, 2, 2, C) bf16, weight (C, O, 2, 2) bf16, bias (O) f32, hyper (P, M, O) bf16
+//   in    u (P, H, W, 2, 2, C) bf16, weight (C, O, 2, 2) bf16, bias (O) f32, hyper (P, M, O) f32
 //   out   mask (P, M, 4H, 4W) f32
 //   args  u, weight, bias, hyper, mask, H i32, W i32, M i32
 //   launch grid (ceil(H·ceil(W/8)/16), P, ceil(M/8)), block 128 = 4 warps of 4 tasks; shared <= 16384 B; regs <= 255
-//   needs u, weight and mask 16-byte, hyper 4-byte aligned; 8·H·W < 2^31; tensor cores
+//   needs u, weight and mask 16-byte aligned; 8·H·W < 2^31; tensor cores
 //   bytes P·H·W·(8·C + 64·M)     flops P·H·W·(32·C·O + 16·O·(25 + 2·M))     bound: memory
-//   accuracy f32 sums; gelu rounded to bf16 before the product with hyper
+//   accuracy f32 sums; gelu and hyper rounded to bf16 before their product
 //   order fixed: same bits every run
 #define MASK_DECODE_BF16(name, C, O)                                                                                   \
-    kernel __launch_bounds__(Threads) name(const bf16* u, const bf16* weight, const float* bias, const bf16* hyper,    \
+    kernel __launch_bounds__(Threads) name(const bf16* u, const bf16* weight, const float* bias, const float* hyper,   \
                                            float* mask, int height, int width, int masks)                              \
     {                                                                                                                  \
         mask_decode_bf16<C, O>({u, weight, bias, hyper, mask, height, width, masks});                                  \

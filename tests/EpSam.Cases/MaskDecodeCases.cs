@@ -31,7 +31,7 @@ public static class MaskDecodeCases
             new("u", type, new(s.P, s.H, s.W, 2, 2, s.C), Values.Normal(0.7, 0.3)),
             new("weight", type, new(s.C, s.O, 2, 2), Values.Normal(1 / Math.Sqrt(s.C))),
             new("bias", DType.F32, new(s.O), Values.Normal(0.3)),
-            new("hyper", type, new(s.P, s.M, s.O), Values.Normal()),
+            new("hyper", DType.F32, new(s.P, s.M, s.O), Values.Normal()),
         ],
         Outputs = [new("masks", DType.F32, new(s.P, s.M, 4 * s.H, 4 * s.W))],
         Run = (gpu, x, y) => MaskDecode.Forward(gpu, x[0], x[1], x[2], x[3], y[0]),
@@ -61,7 +61,7 @@ public static class MaskDecodeCases
             for (long m = 0; m < s.M; m++)
             {
                 double sum = 0;
-                for (long o = 0; o < s.O; o++) sum = add(sum + z[o] * x[3][(p * s.M + m) * s.O + o]);
+                for (long o = 0; o < s.O; o++) sum = add(sum + z[o] * store(x[3][(p * s.M + m) * s.O + o]));
                 masks[((p * s.M + m) * 4 * s.H + 4 * i + 2 * a + ky) * 4 * s.W + 4 * j + 2 * b + kx] = store(sum);
             }
         });

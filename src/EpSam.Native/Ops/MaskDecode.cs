@@ -25,10 +25,10 @@ public static class MaskDecode
         Expect.Shape("MaskDecode", "u", u, u.DType, prompts, height, width, 2, 2, channels);
         Expect.Shape("MaskDecode", "weight", weight, u.DType, channels, outputs, 2, 2);
         Expect.Shape("MaskDecode", "bias", bias, DType.F32, outputs);
-        Expect.Shape("MaskDecode", "hyper", hyper, u.DType, prompts, count, outputs);
+        Expect.Shape("MaskDecode", "hyper", hyper, DType.F32, prompts, count, outputs);
         Expect.Shape("MaskDecode", "masks", masks, DType.F32, prompts, count, 4 * height, 4 * width);
         Expect.Int("MaskDecode", "8·H·W", checked(8 * height * width));
-        foreach (Tensor tensor in (ReadOnlySpan<Tensor>)[u, weight, hyper, masks])
+        foreach (Tensor tensor in (ReadOnlySpan<Tensor>)[u, weight, masks])
             Expect.Aligned("MaskDecode", "a tensor", tensor, 16);
         bool cores = u.DType == DType.BF16;
         long tasks = cores ? height * ((width + 7) / 8) : 2 * height * ((width + 15) / 16);
