@@ -38,7 +38,8 @@ internal static class PtxRunCommand
     static readonly Option<string> Check = new("--check")
     {
         HelpName = "all|none", DefaultValueFactory = _ => "all",
-        Description = "verify every access while running (virtual GPU)",
+        Description = "verify every access while running, or none: faster, but a stray access is only noticed when it "
+                      + "leaves the device's address window (virtual GPU)",
     };
     static readonly Option<bool> Counters = new("--counters")
     {

@@ -1,6 +1,6 @@
 // The addresses a kernel sees. One window of host memory is reserved for the whole process; device address =
 // host address + a constant, so that a load is one add and one compare away from memory. The window is reserved, not
-// allocated: pages appear when they are touched, and an access between allocations (checks off) reads zeros instead
+// allocated: pages appear when they are touched, and an access between allocations (checks off) meets zeros instead
 // of ending the process. Shared and local memory have generic windows at low addresses, as on hardware.
 // Heaps take ranges from here. Ranges of heaps that check bounds never come back.
 using System.Runtime.CompilerServices;
@@ -136,6 +136,19 @@ internal static unsafe partial class AddressSpace
         (ulong start, ulong end) = WholePages(address, bytes);
         if (end > start)
             DiscardPages(HostBase + start, end - start);
+    }
+
+    /// <summary>Gives back the memory of all whole pages in which no heap has anything.</summary>
+    public static void DiscardUnused()
+    {
+        lock (s_lock)
+        {
+            Discard(s_nextSmall, s_largeStart);
+            Discard(s_nextLarge, Size);
+            foreach ((ulong start, ulong end) in s_returned) Discard(start, end);
+        }
+
+        static void Discard(ulong from, ulong to) => AddressSpace.Discard(DeviceBase + from, (long)(to - from));
     }
 
     /// <summary>Makes the shadow of an allocation zero.</summary>

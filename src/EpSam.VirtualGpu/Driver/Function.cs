@@ -225,6 +225,7 @@ internal sealed unsafe class Function(Module module, PtxFunction entry, Program 
         lock (context.LaunchLock)
         {
             context.RequireUsable(); // another thread's launch may have failed while this one waited
+            using StrayPages.Watch watch = StrayPages.During(launch.Checks);
             try
             {
                 Grid.Launch(Program, grid, block, dynamicShared, parameters, launch,

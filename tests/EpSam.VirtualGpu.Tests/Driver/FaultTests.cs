@@ -1,4 +1,5 @@
 using EpSam.Cuda;
+using EpSam.VirtualGpu.Driver;
 using static EpSam.Cuda.CUresult;
 
 namespace EpSam.VirtualGpu.Tests.Driver;
@@ -65,6 +66,46 @@ public sealed unsafe class FaultTests
         unchecked_.Reset();
         unchecked_.AssertUsable();
         _cu.Check(_cu.cuCtxSetCurrent(_gpu.Context));
+    }
+
+    // Without checks a kernel may write far from any allocation. Here it waits until such a word is zero again: the pages
+    // are taken back while it runs. What is allocated, small and large, stays.
+    [Test]
+    public void StrayPages_OfAKernelWithoutChecks_AreTakenBackWhileItRuns_AllocationsStay()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Ignore("only allocated pages can be touched on Windows");
+        using VirtualDevice unchecked_ = new("rtx-3060", Checks.CheckFlags.None);
+        int[] values = [.. Enumerable.Range(1, 4 << 20)];
+        CUdeviceptr small = unchecked_.Upload(values[..2000]), large = unchecked_.Upload(values);
+        CUmodule module = unchecked_.Load("""
+            .version 7.0
+            .target sm_80
+            .address_size 64
+            .visible .entry stray(.param .u64 p)
+            {
+                .reg .b64 %p;
+                .reg .b32 %r;
+                .reg .pred %q;
+                ld.param.u64 %p, [p];
+                mov.u32 %r, 1;
+                st.global.u32 [%p], %r;
+            WAIT:
+                atom.global.or.b32 %r, [%p], 0;
+                setp.ne.u32 %q, %r, 0;
+                @%q bra WAIT;
+                ret;
+            }
+            """);
+        CUdeviceptr freed = unchecked_.Allocate(1 << 16);
+        unchecked_.Cu.Check(unchecked_.Cu.cuMemFree_v2(freed));
+        foreach (ulong stray in new[]
+        {
+            freed.Value + 8192, AddressSpace.DeviceBase + AddressSpace.Size / 4,
+            AddressSpace.DeviceBase + AddressSpace.Size / 4 * 3,
+        })
+            unchecked_.Cu.Check(unchecked_.Launch(unchecked_.Find(module, "stray"), (1, 1, 1), (1, 1, 1), 0, stray));
+        Assert.That(unchecked_.Download<int>(small, 2000), Is.EqualTo(values[..2000]));
+        Assert.That(unchecked_.Download<int>(large, values.Length).AsSpan().SequenceEqual(values));
     }
 
     [Test]
