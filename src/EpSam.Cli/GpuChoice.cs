@@ -19,7 +19,8 @@ internal sealed record GpuChoice(GpuKind Kind, string? Card = null, CheckFlags C
     public static readonly Option<string> Gpu = new("--gpu")
     {
         HelpName = "auto|native|virtual[:CARD]|null", DefaultValueFactory = _ => "auto",
-        Description = "where kernels run; auto: a card where there is one, else the virtual GPU; null: nothing is computed, "
+        Description =
+            "where kernels run; auto: a card where there is one, else the virtual GPU; null: nothing is computed, "
             + $"memory is planned; cards: {string.Join(", ", Cards.All.Select(c => c.Key))}",
     };
     public static readonly Option<string> Check = new("--check")
@@ -101,9 +102,11 @@ internal sealed class OpenedGpu : IDisposable
         }
         catch (CuUnavailableException e)
         {
-            string reason = e is CuLibraryMissingException missing ? $"{missing.Library} is not here" : e.Message.Split('\n')[0];
+            string reason = e is CuLibraryMissingException missing ? $"{missing.Library} is not here"
+                : e.Message.Split('\n')[0];
             OpenedGpu gpu = Virtual(choice);
-            tell($"no GPU ({reason.TrimEnd('.')}): running on the virtual GPU, on {Environment.ProcessorCount} threads of the CPU");
+            tell($"no GPU ({reason.TrimEnd('.')}): running on the virtual GPU, on {Environment.ProcessorCount} "
+                + "threads of the CPU");
             return gpu;
         }
     }

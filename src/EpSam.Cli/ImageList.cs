@@ -39,7 +39,9 @@ internal static class ImageList
         return ImageReader.ReadRgb(path);
     }
 
-    /// <summary>Whether the beginning of a file is that of an image: cheap, and asked before a model is loaded.</summary>
+    /// <summary>
+    /// Whether the beginning of a file is that of an image: cheap, and asked before a model is loaded.
+    /// </summary>
     public static bool LooksReadable(string path)
     {
         try
@@ -54,8 +56,8 @@ internal static class ImageList
         }
     }
 
-    // a/cat.png and b/dog.jpg are cat and dog; where two would be the same: cat.png and cat.jpg; else cat.png, cat.png-2.
-    // Compared without regard to case, as some file systems do.
+    // a/cat.png and b/dog.jpg are cat and dog; where two would be the same: cat.png and cat.jpg; else cat.png,
+    // cat.png-2. Compared without regard to case, as some file systems do.
     static InputImage[] Named(string[] files)
     {
         string[] stems = [.. files.Select(f => Plain(System.IO.Path.GetFileNameWithoutExtension(f)))];

@@ -1,6 +1,6 @@
 // Ctrl-C and a polite kill. The first asks the work to stop, which it does between kernels or files; where that takes
-// longer than a user wants to wait, or at the second, the process ends there and then. Nothing is half-written in either
-// case: outputs have their names only when they are complete, and folders still being filled are removed here.
+// longer than a user wants to wait, or at the second, the process ends there and then. Nothing is half-written in
+// either case: outputs have their names only when they are complete, and folders still being filled are removed here.
 using System.Runtime.InteropServices;
 
 namespace EpSam.Cli;
@@ -41,6 +41,8 @@ internal sealed class Interrupt : IDisposable
     static void End()
     {
         OutputFolder.RemoveUnfinished();
+        // away with the bar; the cursor is shown again
+        if (!Console.IsErrorRedirected) Console.Error.Write("\r\e[K\e[?25h");
         Console.Error.WriteLine("epsam: cancelled");
         Environment.Exit(ExitCode.Cancelled);
     }

@@ -47,7 +47,8 @@ internal static class MaskFiles
     }
 
     /// <summary>The records with COCO's compressed run lengths: a JSON array.</summary>
-    public static byte[] Coco(IReadOnlyList<MaskRecord> masks) => JsonSerializer.SerializeToUtf8Bytes(masks.Select(m => new
+    public static byte[] Coco(IReadOnlyList<MaskRecord> masks) =>
+        JsonSerializer.SerializeToUtf8Bytes(masks.Select(m => new
     {
         Segmentation = Segmentation(m.Segmentation),
         m.Area,
@@ -59,7 +60,8 @@ internal static class MaskFiles
     }), new JsonSerializerOptions(Layout) { WriteIndented = false });
 
     /// <summary>COCO's form of one mask.</summary>
-    public static object Segmentation(Rle mask) => new { Size = new[] { mask.Height, mask.Width }, Counts = mask.ToCoco() };
+    public static object Segmentation(Rle mask) =>
+        new { Size = new[] { mask.Height, mask.Width }, Counts = mask.ToCoco() };
 
     /// <summary>Left, top, width, height.</summary>
     public static int[] Xywh(Box box)
@@ -74,7 +76,8 @@ internal static class MaskFiles
         byte[] rgb = [.. image.Pixels];
         byte[] mask = new byte[image.Width * image.Height];
         int colour = seed;
-        foreach (MaskRecord record in masks.OrderByDescending(m => m.Area))   // stable, as the reference's demo paints them
+        // stable, as the reference's demo paints them
+        foreach (MaskRecord record in masks.OrderByDescending(m => m.Area))
         {
             record.Segmentation.Decode(mask);
             Overlay.Paint(rgb, mask, image.Height, image.Width, Overlay.Colour(colour++));

@@ -8,8 +8,8 @@ internal static class ModelName
     public const string Forms = "vit_b|vit_l|vit_h|tiny|CONFIG.json";
 
     /// <summary>
-    /// A SAM that is done with an image in a second on the virtual GPU; every part of the large ones is in it: windows that do
-    /// not fit the grid, global blocks, 8 heads in the decoder.
+    /// A SAM that is done with an image in a second on the virtual GPU; every part of the large ones is in it: windows
+    /// that do not fit the grid, global blocks, 8 heads in the decoder.
     /// </summary>
     public static SamConfig Tiny { get; } = new()
     {

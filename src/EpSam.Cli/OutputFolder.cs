@@ -17,12 +17,13 @@ internal sealed class OutputFolder : IDisposable
         _target = Path.GetFullPath(path);
         string parent = Path.GetDirectoryName(_target) ?? throw new UserError($"output {path} is the root");
         _temporary = Path.Combine(parent, $".{Path.GetFileName(_target)}.{Environment.ProcessId}.tmp");
-        for (string? above = parent; above is not null && !Directory.Exists(above); above = Path.GetDirectoryName(above))
-            _made = above;
+        string? above = parent;
+        for (; above is not null && !Directory.Exists(above); above = Path.GetDirectoryName(above)) _made = above;
         Unfinished[_temporary] = true;
         Try(() =>
         {
-            if (Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);   // of a process that was killed
+            // of a process that was killed
+            if (Directory.Exists(_temporary)) Directory.Delete(_temporary, recursive: true);
             Directory.CreateDirectory(_temporary);
         });
     }
@@ -62,7 +63,8 @@ internal sealed class OutputFolder : IDisposable
     {
         if (!Unfinished.TryRemove(_temporary, out _)) return;
         Remove(_temporary);
-        for (string? at = Path.GetDirectoryName(_temporary); _made is not null && at is not null && at.Length >= _made.Length;
+        for (string? at = Path.GetDirectoryName(_temporary); _made is not null && at is not null
+            && at.Length >= _made.Length;
             at = Path.GetDirectoryName(at))
         {
             if (!Directory.Exists(at) || Directory.EnumerateFileSystemEntries(at).Any()) break;

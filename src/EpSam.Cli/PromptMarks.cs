@@ -1,4 +1,5 @@
-// Prompts drawn into a picture: a point is a disc, green in the object and red outside, with a white rim; a box is a frame.
+// Prompts drawn into a picture: a point is a disc, green in the object and red outside, with a white rim; a box is a
+// frame.
 namespace EpSam.Cli;
 
 internal static class PromptMarks
@@ -40,7 +41,8 @@ internal static class PromptMarks
         Bar(rgb, height, width, b.X1 - half, b.Y0 - half, b.X1 + half, b.Y1 + half, colour);
     }
 
-    static void Bar(Span<byte> rgb, int height, int width, double x0, double y0, double x1, double y1, (byte, byte, byte) colour)
+    static void Bar(Span<byte> rgb, int height, int width, double x0, double y0, double x1, double y1,
+        (byte, byte, byte) colour)
     {
         if (x1 < 0 || y1 < 0 || x0 > width - 1 || y0 > height - 1) return;
         for (int y = Clip(y0, height); y <= Clip(y1, height); y++)

@@ -42,10 +42,12 @@ internal static class PromptText
     }
 
     static double Number(string option, string text, string part) =>
-        double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value)
+        double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && double.IsFinite(value)
             ? value : throw Wrong(option, text, $"'{part}'");
 
     static UserError Wrong(string option, string text, string found) => UserError.Usage(option == "--box"
         ? $"--box {text}: expected x0,y0,x1,y1 in pixels, found {found}"
-        : $"--points \"{text}\": expected x,y,label;x,y,label in pixels, label 1 in the object or 0 outside, found {found}");
+        : $"--points \"{text}\": expected x,y,label;x,y,label in pixels, label 1 in the object or 0 outside, "
+            + $"found {found}");
 }

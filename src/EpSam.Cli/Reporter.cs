@@ -1,6 +1,6 @@
 // What a long command says while it works. Results go to the output, one line each, or as one JSON object at the end;
-// all else goes to the error stream: on a terminal a bar with rate and time left, in a file or pipe a line now and then.
-// --quiet leaves failures only.
+// all else goes to the error stream: on a terminal a bar with rate and time left, in a file or pipe a line now and
+// then. --quiet leaves failures only.
 using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
@@ -27,7 +27,8 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         _bar = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
         ProgressColumn[] columns =
         [
-            new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn { Width = 30 }, new PercentageColumn(),
+            new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn { Width = 30 },
+                new PercentageColumn(),
             new RateColumn(), new RemainingTimeColumn(),
         ];
         _bar.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(bars =>
@@ -96,9 +97,9 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
             else if (_watch.Elapsed >= _next && share is > 0 and < 1)
             {
                 _next = _watch.Elapsed + Between;
-                double seconds = _watch.Elapsed.TotalSeconds, rate = share * _total / seconds;
+                double seconds = _watch.Elapsed.TotalSeconds, done = share * _total, left = seconds / share - seconds;
                 _reporter.Note(string.Create(CultureInfo.InvariantCulture,
-                    $"{_what}: {share * _total:F0} of {_total} {_unit}, {rate:G3} {_unit}/s, {seconds / share - seconds:F0} s left"));
+                    $"{_what}: {done:F0} of {_total} {_unit}, {done / seconds:G3} {_unit}/s, {left:F0} s left"));
             }
         }
 
@@ -119,7 +120,8 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         {
             double done = task.Value, seconds = task.ElapsedTime?.TotalSeconds ?? 0;
             return new Text(done <= 0 || seconds <= 0 || task.IsIndeterminate ? ""
-                : string.Create(CultureInfo.InvariantCulture, $"{done / seconds:G3} {Units.GetValueOrDefault(task.Id, "")}/s"));
+                : string.Create(CultureInfo.InvariantCulture,
+                    $"{done / seconds:G3} {Units.GetValueOrDefault(task.Id, "")}/s"));
         }
     }
 }

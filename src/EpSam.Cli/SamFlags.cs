@@ -1,5 +1,5 @@
-// The flags that commands with a model share, and the model's opening: sizes, GPU, precision, budget. What is wrong with a
-// checkpoint or a file of sizes becomes one message that begins with the file.
+// The flags that commands with a model share, and the model's opening: sizes, GPU, precision, budget. What is wrong
+// with a checkpoint or a file of sizes becomes one message that begins with the file.
 using System.CommandLine;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;
@@ -13,15 +13,18 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
 {
     static readonly Option<string> Sam = new("--sam")
     {
-        HelpName = "CKPT", Required = true, Description = "a SAM checkpoint, .safetensors or .pth; its sizes are told by its shapes",
+        HelpName = "CKPT", Required = true, Description =
+            "a SAM checkpoint, .safetensors or .pth; its sizes are told by its shapes",
     };
     static readonly Option<string?> ConfigFile = new("--sam-config")
     {
-        HelpName = "FILE.json", Description = "the model's sizes, where shapes do not tell them (other than 8 heads in the decoder)",
+        HelpName = "FILE.json", Description =
+            "the model's sizes, where shapes do not tell them (other than 8 heads in the decoder)",
     };
     public static readonly Option<string> PrecisionName = new("--precision")
     {
-        HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32", Description = "what is multiplied; sums are fp32 in both",
+        HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
+            Description = "what is multiplied; sums are fp32 in both",
     };
     public static readonly Option<string?> MemoryBudget = new("--memory-budget")
     {
@@ -31,7 +34,8 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     public static readonly Option<bool> Quiet = new("--quiet") { Description = "print failures only" };
     static readonly Option<int> ColourSeed = new("--seed")
     {
-        HelpName = "N", Description = "where the overlay's colours begin; masks do not depend on it, nothing here is random",
+        HelpName = "N", Description =
+            "where the overlay's colours begin; masks do not depend on it, nothing here is random",
     };
 
     /// <summary>Adds all of these to a command.</summary>
@@ -69,15 +73,18 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
             using (StateDict file = EpSam.Native.Checkpoints.Checkpoint.Open(Checkpoint))
                 if (file.Metadata.TryGetValue(Commands.InitCommand.Untrained, out object? what))
                     tell($"{Checkpoint}: untrained ({what}): its masks mean nothing");
-            return SamModel.Load(gpu, Checkpoint, Config, options with { Precision = Precision, MemoryBudget = Budget });
+            return SamModel.Load(gpu, Checkpoint, Config, options with { Precision = Precision,
+                MemoryBudget = Budget });
         }
         catch (BudgetException e)
         {
             throw new UserError($"--memory-budget: {e.Message}");
         }
-        catch (Exception e) when (e is CheckpointException or SamConfigException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is CheckpointException or SamConfigException or IOException
+            or UnauthorizedAccessException)
         {
-            throw new UserError(e.Message.Contains(Checkpoint, StringComparison.Ordinal) ? e.Message : $"{Checkpoint}: {e.Message}");
+            throw new UserError(e.Message.Contains(Checkpoint, StringComparison.Ordinal) ? e.Message
+                : $"{Checkpoint}: {e.Message}");
         }
     }
 
@@ -86,7 +93,8 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     {
         const int Longest = 1 << 20;
         using FileStream stream = InputFile.Open(path, what);
-        if (stream.Length > Longest) throw new UserError($"{path} has {stream.Length} bytes; a file of sizes has at most {Longest}");
+        if (stream.Length > Longest)
+            throw new UserError($"{path} has {stream.Length} bytes; a file of sizes has at most {Longest}");
         using StreamReader reader = new(stream);
         try
         {

@@ -1,6 +1,6 @@
-// What encode, segment and amg share: the model is opened once, then one image after the other is worked on. An image that
-// fails is reported and the rest go on; the exit code is then 1. With --gpu null images are read and the model is planned
-// and compared with its checkpoint, but nothing is computed or written.
+// What encode, segment and amg share: the model is opened once, then one image after the other is worked on. An image
+// that fails is reported and the rest go on; the exit code is then 1. With --gpu null images are read and the model is
+// planned and compared with its checkpoint, but nothing is computed or written.
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
@@ -13,7 +13,8 @@ using EpSam.Native.Tensors;
 namespace EpSam.Cli;
 
 /// <summary>What became of one image: "done", "failed" with an error, or "planned".</summary>
-internal sealed record ImageReport(string Image, string Status, string? Error = null, int? Width = null, int? Height = null,
+internal sealed record ImageReport(string Image, string Status, string? Error = null, int? Width = null,
+    int? Height = null,
     string? Output = null, int? Masks = null, double? Seconds = null);
 
 internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, CancellationToken cancel)
@@ -32,7 +33,8 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
     /// <summary>Runs a whole command.</summary>
     public static int Execute(ParseResult parsed, SamFlags flags, InputImage[] images, SamOptions options, Work work)
     {
-        Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error, flags.IsJson, flags.IsQuiet);
+        Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error,
+            flags.IsJson, flags.IsQuiet);
         _ = ImageReader.LibraryVersion;   // missing: said before the model is loaded
         flags.RequireCheckpoint();
         if (!images.Any(i => ImageList.LooksReadable(i.Path))) return NothingToDo(reporter, images);
@@ -44,7 +46,8 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         List<ImageReport> reports = [];
         reporter.Work(() =>
         {
-            using Reporter.Stage? all = images.Length > 1 ? reporter.Begin("all images", images.Length, "images") : null;
+            using Reporter.Stage? all = images.Length > 1 ? reporter.Begin("all images", images.Length, "images")
+                : null;
             foreach (InputImage image in images)
             {
                 reports.Add(run.Image(image, gpu.Kind == "null" ? null : work));
@@ -93,7 +96,10 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         {
             string target = Path.Combine(folder, image.Name);
             if (File.Exists(target) || (!overwrite && Directory.Exists(target)))
-                throw new UserError($"output {target} is there already; --overwrite replaces such folders, or choose another --out");
+            {
+                throw new UserError($"output {target} is there already; --overwrite replaces such folders, "
+                    + "or choose another --out");
+            }
         }
     }
 
@@ -123,18 +129,21 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
 
     static ImageReport Failed(Reporter reporter, InputImage image, Exception e)
     {
-        string message = e.Message.Contains(image.Path, StringComparison.Ordinal) ? e.Message : $"{image.Path}: {e.Message}";
+        string message = e.Message.Contains(image.Path, StringComparison.Ordinal) ? e.Message
+            : $"{image.Path}: {e.Message}";
         reporter.Fail(message);
         return new ImageReport(image.Path, "failed", message);
     }
 
-    static bool IsOfTheImage(Exception e) => e is UserError { Code: ExitCode.Failure } or IOException or UnauthorizedAccessException
+    static bool IsOfTheImage(Exception e) => e is UserError { Code: ExitCode.Failure } or IOException
+        or UnauthorizedAccessException
         or ArgumentException or OutOfMemoryException or ImagingException { Kind: not ImagingError.LibraryMissing };
 
     static string Describe(SamConfig config)
     {
         string? name = SamConfig.Published.FirstOrDefault(p => p.Value.Equals(config)).Key;
-        string sizes = $"{config.EmbedDim} channels, {config.Depth} blocks, {config.ImageSize} x {config.ImageSize} pixels";
+        string sizes =
+            $"{config.EmbedDim} channels, {config.Depth} blocks, {config.ImageSize} x {config.ImageSize} pixels";
         return name is null ? sizes : $"{name} ({sizes})";
     }
 }

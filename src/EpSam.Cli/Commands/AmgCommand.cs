@@ -21,15 +21,20 @@ internal static class AmgCommand
     {
         Arity = ArgumentArity.OneOrMore, Description = "PNG, JPEG, TIFF or WebP; a folder means its images",
     };
-    static readonly Option<string> Out = new("--out") { HelpName = "DIR", Required = true, Description = "gets a folder for each image" };
+    static readonly Option<string> Out = new("--out")
+    {
+        HelpName = "DIR", Required = true, Description = "gets a folder for each image",
+    };
     static readonly Option<bool> ConvertToRle = new("--convert-to-rle")
     {
         Description = "one masks.json with COCO's run lengths instead of a PNG for each mask",
     };
-    static readonly Option<int> PointsPerSide = Whole("--points-per-side", Defaults.PointsPerSide, "points of the grid along a side");
+    static readonly Option<int> PointsPerSide = Whole("--points-per-side", Defaults.PointsPerSide,
+        "points of the grid along a side");
     static readonly Option<string?> PointGrids = new("--point-grids")
     {
-        HelpName = "FILE.json", Description = "own points instead of a grid: [[[x,y],…],…], 0 to 1, a list for each layer of crops",
+        HelpName = "FILE.json",
+        Description = "own points instead of a grid: [[[x,y],…],…], 0 to 1, a list for each layer of crops",
     };
     static readonly Option<int> PointsPerBatch = Whole("--points-per-batch", new SamOptions().PromptsPerPass,
         "points in a pass of the decoder: more take more memory, results are the same");
@@ -47,8 +52,8 @@ internal static class AmgCommand
         "overlap of boxes above which the mask of the larger crop goes");
     static readonly Option<double> CropOverlap = Real("--crop-overlap-ratio", Defaults.CropOverlapRatio,
         "overlap of crops, as a share of the shorter side");
-    static readonly Option<int> CropDownscale = Whole("--crop-n-points-downscale-factor", Defaults.CropPointsDownscaleFactor,
-        "points a side are divided by this for each layer");
+    static readonly Option<int> CropDownscale = Whole("--crop-n-points-downscale-factor",
+        Defaults.CropPointsDownscaleFactor, "points a side are divided by this for each layer");
     static readonly Option<double> MinArea = Real("--min-mask-region-area", Defaults.MinMaskRegionArea,
         "holes and islands with fewer pixels go");
 
@@ -56,8 +61,8 @@ internal static class AmgCommand
     {
         Command command = new("amg", "Find all masks of images, without prompts.")
         {
-            Images, Out, SegmentCommand.Overwrite, ConvertToRle, PointsPerSide, PointGrids, PointsPerBatch, PredIou, Stability,
-            StabilityOffset, BoxNms, CropLayers, CropNms, CropOverlap, CropDownscale, MinArea,
+            Images, Out, SegmentCommand.Overwrite, ConvertToRle, PointsPerSide, PointGrids, PointsPerBatch, PredIou,
+            Stability, StabilityOffset, BoxNms, CropLayers, CropNms, CropOverlap, CropDownscale, MinArea,
         };
         SamFlags.AddTo(command);
         command.SetAction(Run);
@@ -86,7 +91,8 @@ internal static class AmgCommand
             folder.Add("overlay.png", MaskFiles.OverlayPng(pixels, masks, flags.Seed));
             folder.Commit();
             if (masks.Count == 0)
-                run.Reporter.Note($"{image.Path}: no mask is left; --pred-iou-thresh and --stability-score-thresh decide");
+                run.Reporter.Note($"{image.Path}: no mask is left; "
+                    + "--pred-iou-thresh and --stability-score-thresh decide");
             return (path, masks.Count);
         });
     }
@@ -118,14 +124,16 @@ internal static class AmgCommand
             CropPointsDownscaleFactor = Between(parsed, CropDownscale, 1, MostPoints),
             MinMaskRegionArea = Between(parsed, MinArea, 0, 1e9),
         };
-        return parsed.GetValue(PointGrids) is string file ? options with { PointGrids = ReadGrids(file, options.CropLayers + 1) } : options;
+        return parsed.GetValue(PointGrids) is not string file ? options
+            : options with { PointGrids = ReadGrids(file, options.CropLayers + 1) };
     }
 
     static IReadOnlyList<(double X, double Y)[]> ReadGrids(string path, int layers)
     {
         const int Longest = 64 << 20;
         using FileStream stream = InputFile.Open(path, "--point-grids");
-        if (stream.Length > Longest) throw new UserError($"{path} has {stream.Length} bytes; at most {Longest} are read");
+        if (stream.Length > Longest)
+            throw new UserError($"{path} has {stream.Length} bytes; at most {Longest} are read");
         double[][][]? grids;
         try
         {
@@ -136,10 +144,14 @@ internal static class AmgCommand
             throw new UserError($"{path}: expected [[[x,y],…],…], a list of points for each layer: {e.Message}");
         }
         if (grids is null || grids.Length < layers)
-            throw new UserError($"{path}: has points for {grids?.Length ?? 0} layers, {layers} are needed (--crop-n-layers)");
+            throw new UserError(
+                $"{path}: has points for {grids?.Length ?? 0} layers, {layers} are needed (--crop-n-layers)");
         foreach (double[] point in grids.SelectMany(g => g ?? []))
             if (point is not [>= 0 and <= 1, >= 0 and <= 1])
-                throw new UserError($"{path}: a point is two numbers from 0 to 1, found [{string.Join(", ", point ?? [])}]");
+            {
+                string found = string.Join(", ", point ?? []);
+                throw new UserError($"{path}: a point is two numbers from 0 to 1, found [{found}]");
+            }
         return [.. grids.Select(g => (g ?? []).Select(p => (p[0], p[1])).ToArray())];
     }
 
@@ -172,6 +184,7 @@ internal static class AmgCommand
     {
         double value = parsed.GetValue(option);
         return value >= least && value <= most ? value
-            : throw UserError.Usage(string.Create(CultureInfo.InvariantCulture, $"{option.Name} {value}: expected {least} to {most}"));
+            : throw UserError.Usage(string.Create(CultureInfo.InvariantCulture,
+                $"{option.Name} {value}: expected {least} to {most}"));
     }
 }

@@ -20,7 +20,10 @@ internal static class EncodeCommand
 
     public static Command Create()
     {
-        Command command = new("encode", "Encode images with SAM's image encoder and save the embeddings.") { Images, Out };
+        Command command = new("encode", "Encode images with SAM's image encoder and save the embeddings.")
+        {
+            Images, Out,
+        };
         SamFlags.AddTo(command);
         command.SetAction(Run);
         return command;
@@ -35,7 +38,8 @@ internal static class EncodeCommand
         if (isFile && images.Length > 1)
             throw UserError.Usage($"--out {target}: {images.Length} images need a folder, not one file");
         if (isFile) OutputFiles.RequireWritable(target);
-        else if (File.Exists(target)) throw new UserError($"--out {target} is a file; expected a folder or a name that ends with {Ending}");
+        else if (File.Exists(target))
+            throw new UserError($"--out {target} is a file; expected a folder or a name that ends with {Ending}");
         // one prompt is the least a model is planned for
         SamOptions options = new() { PromptsPerPass = 1, MaxPoints = 1, ImagesPerPass = 1 };
         return SamRun.Execute(parsed, flags, images, options, (run, image, pixels) =>

@@ -15,9 +15,13 @@ internal static class InitCommand
 
     static readonly Option<string> Model = new("--model")
     {
-        HelpName = ModelName.Forms, DefaultValueFactory = _ => "tiny", Description = "a published model, a small one, or a file of sizes",
+        HelpName = ModelName.Forms, DefaultValueFactory = _ => "tiny",
+        Description = "a published model, a small one, or a file of sizes",
     };
-    static readonly Option<string> Out = new("--out") { HelpName = "F.safetensors", Required = true, Description = "the file to write" };
+    static readonly Option<string> Out = new("--out")
+    {
+        HelpName = "F.safetensors", Required = true, Description = "the file to write",
+    };
     static readonly Option<int> Seed = new("--seed") { HelpName = "N", Description = "other seeds give other weights" };
 
     public static Command Create()
@@ -60,8 +64,8 @@ internal static class InitCommand
             throw new UserError($"cannot write {path}: {e.Message}");
         }
         if (!parsed.GetValue(SamFlags.Quiet))
-            parsed.InvocationConfiguration.Output.WriteLine($"{path}: {entries.Count} tensors, {entries.Sum(e => e.Count)} parameters, "
-                + $"{entries.Sum(e => e.Bytes)} bytes, untrained");
+            parsed.InvocationConfiguration.Output.WriteLine($"{path}: {entries.Count} tensors, "
+                + $"{entries.Sum(e => e.Count)} parameters, {entries.Sum(e => e.Bytes)} bytes, untrained");
         return ExitCode.Ok;
     }
 }

@@ -16,11 +16,21 @@ internal static class PlanCommand
 {
     static readonly Option<string> Model = new("--model")
     {
-        HelpName = ModelName.Forms, DefaultValueFactory = _ => "vit_b", Description = "a published model, a small one, or a file of sizes",
+        HelpName = ModelName.Forms, DefaultValueFactory = _ => "vit_b",
+        Description = "a published model, a small one, or a file of sizes",
     };
-    static readonly Option<int?> Resolution = new("--resolution") { HelpName = "PIXELS", Description = "side of the input; default: the model's" };
-    static readonly Option<int> Batch = new("--batch") { HelpName = "N", DefaultValueFactory = _ => 1, Description = "images at a time" };
-    static readonly Option<string?> Out = new("--out") { HelpName = "FILE.svg|FILE.html", Description = "write the timeline" };
+    static readonly Option<int?> Resolution = new("--resolution")
+    {
+        HelpName = "PIXELS", Description = "side of the input; default: the model's",
+    };
+    static readonly Option<int> Batch = new("--batch")
+    {
+        HelpName = "N", DefaultValueFactory = _ => 1, Description = "images at a time",
+    };
+    static readonly Option<string?> Out = new("--out")
+    {
+        HelpName = "FILE.svg|FILE.html", Description = "write the timeline",
+    };
 
     const int Largest = 8, MostBatch = 4096;
 
@@ -56,12 +66,14 @@ internal static class PlanCommand
         {
             plan = Encode(config, type, batch);
         }
-        catch (Exception e) when (e is SamConfigException or ArgumentException or ArenaFullException or OverflowException)
+        catch (Exception e) when (e is SamConfigException or ArgumentException or ArenaFullException
+            or OverflowException)
         {
-            throw new UserError($"{model} with {config.ImageSize} pixels, batch {batch}, cannot be planned: {e.Message}");
+            throw new UserError(
+                $"{model} with {config.ImageSize} pixels, batch {batch}, cannot be planned: {e.Message}");
         }
         string title = string.Create(CultureInfo.InvariantCulture,
-            $"{model}, {config.ImageSize} × {config.ImageSize}, batch {batch}, {(type == DType.F32 ? "fp32" : "bf16")}: encoding");
+            $"{model}, {config.ImageSize} × {config.ImageSize}, batch {batch}, {Name(type)}: encoding");
         if (file is not null)
         {
             string text = Path.GetExtension(file).Equals(".html", StringComparison.OrdinalIgnoreCase)
@@ -73,6 +85,8 @@ internal static class PlanCommand
         Require(plan, budget, config, type, batch);
         return ExitCode.Ok;
     }
+
+    static string Name(DType type) => type == DType.F32 ? "fp32" : "bf16";
 
     static Plan Encode(SamConfig config, DType type, long batch) => Plan.Of(arena =>
     {
@@ -144,7 +158,8 @@ internal static class PlanCommand
             foreach (PlanPhase phase in inside.Count == 0 ? [part] : inside)
             {
                 string name = phase == part ? "" : phase.Name[(phase.Name.LastIndexOf('/') + 1)..];
-                if (stages.Count > 0 && stages[^1].Peak == phase.Peak && stages[^1].Part == part.Name) stages[^1] = stages[^1] with { Last = name };
+                if (stages.Count > 0 && stages[^1].Peak == phase.Peak && stages[^1].Part == part.Name)
+                    stages[^1] = stages[^1] with { Last = name };
                 else stages.Add((part.Name, name, name, phase.Peak));
             }
         return [.. stages.Select(s =>
@@ -155,5 +170,6 @@ internal static class PlanCommand
         plan.Pieces.DistinctBy(p => (LastName(p.Name), p.Use, p.Bytes)).OrderByDescending(p => p.Bytes).Take(Largest);
 
     // The same tensor of another block is not news.
-    static string LastName(string name) => System.Text.RegularExpressions.Regex.Replace(name, @"blocks\.\d+", "blocks.*");
+    static string LastName(string name) =>
+        System.Text.RegularExpressions.Regex.Replace(name, @"blocks\.\d+", "blocks.*");
 }

@@ -44,7 +44,10 @@ internal static class SegmentCommand
     {
         HelpName = "DIR", Required = true, Description = "gets a folder for each image",
     };
-    public static readonly Option<bool> Overwrite = new("--overwrite") { Description = "replace folders that are there already" };
+    public static readonly Option<bool> Overwrite = new("--overwrite")
+    {
+        Description = "replace folders that are there already",
+    };
 
     sealed record ObjectPrompt(PointPrompt[] Points, BoxPrompt? Box);
 
@@ -100,14 +103,16 @@ internal static class SegmentCommand
         BoxPrompt[] boxes = [.. (parsed.GetValue(Boxes) ?? []).Select(PromptText.Box)];
         bool hasMask = parsed.GetValue(Mask) is not null;
         if (points.Length == 0 && boxes.Length == 0 && !hasMask)
-            throw UserError.Usage("nothing is asked for: give --points, --box or --mask (epsam amg finds all masks without)");
+            throw UserError.Usage(
+                "nothing is asked for: give --points, --box or --mask (epsam amg finds all masks without)");
         if (points.Length > 0 && boxes.Length > 0 && points.Length != boxes.Length)
-            throw UserError.Usage($"--points is given {points.Length} times and --box {boxes.Length} times: which points are in "
-                + "which box? Give one of them only, or both equally often");
+            throw UserError.Usage($"--points is given {points.Length} times and --box {boxes.Length} times: which "
+                + "points are in which box? Give one of them only, or both equally often");
         int count = Math.Max(1, Math.Max(points.Length, boxes.Length));
         if (hasMask && count > 1) throw UserError.Usage($"--mask shows one object; {count} are asked for");
         foreach (PointPrompt[] p in points)
-            if (p.Length > MostPoints) throw UserError.Usage($"--points: {p.Length} points; at most {MostPoints} for an object");
+            if (p.Length > MostPoints)
+                throw UserError.Usage($"--points: {p.Length} points; at most {MostPoints} for an object");
         return [.. Enumerable.Range(0, count).Select(i =>
             new ObjectPrompt(points.Length > 0 ? points[i] : [], boxes.Length > 0 ? boxes[i] : null))];
     }
@@ -124,7 +129,8 @@ internal static class SegmentCommand
     {
         Raster grey = ImageReader.ReadGrey(path);
         if ((grey.Width, grey.Height) != (pixels.Width, pixels.Height))
-            throw new UserError($"--mask {path} is {grey.Width} x {grey.Height} pixels, the image is {pixels.Width} x {pixels.Height}");
+            throw new UserError($"--mask {path} is {grey.Width} x {grey.Height} pixels, "
+                + $"the image is {pixels.Width} x {pixels.Height}");
         return model.MaskLogits([.. grey.Pixels.Select(v => v >= 128 ? (byte)1 : (byte)0)], grey.Height, grey.Width);
     }
 
@@ -147,14 +153,14 @@ internal static class SegmentCommand
     // Allowed, as in the reference; but mostly a mistake.
     static void WarnOutside(SamRun run, InputImage image, Raster pixels, ObjectPrompt[] prompts)
     {
+        (int w, int h) = (pixels.Width, pixels.Height);
         foreach (PointPrompt p in prompts.SelectMany(p => p.Points))
-            if (p.X < 0 || p.Y < 0 || p.X >= pixels.Width || p.Y >= pixels.Height)
-                run.Reporter.Note(FormattableString.Invariant(
-                    $"{image.Path}: the point {p.X},{p.Y} is outside of the image ({pixels.Width} x {pixels.Height})"));
+            if (p.X < 0 || p.Y < 0 || p.X >= w || p.Y >= h) Say(FormattableString.Invariant($"point {p.X},{p.Y}"));
         foreach (BoxPrompt b in prompts.Select(p => p.Box).OfType<BoxPrompt>())
-            if (b.X1 <= 0 || b.Y1 <= 0 || b.X0 >= pixels.Width || b.Y0 >= pixels.Height)
-                run.Reporter.Note(FormattableString.Invariant(
-                    $"{image.Path}: the box {b.X0},{b.Y0},{b.X1},{b.Y1} is outside of the image ({pixels.Width} x {pixels.Height})"));
+            if (b.X1 <= 0 || b.Y1 <= 0 || b.X0 >= w || b.Y0 >= h)
+                Say(FormattableString.Invariant($"box {b.X0},{b.Y0},{b.X1},{b.Y1}"));
+
+        void Say(string what) => run.Reporter.Note($"{image.Path}: the {what} is outside of the image ({w} x {h})");
     }
 
     static int Write(string path, SamRun run, InputImage image, Raster pixels, ObjectPrompt[] prompts, string? mask,
@@ -175,14 +181,15 @@ internal static class SegmentCommand
             }
             objects.Add(new
             {
-                Points = prompts[o].Points.Select(p => new { p.X, p.Y, p.Label }), Box = Corners(prompts[o].Box), Mask = mask,
-                predictions[o].Best, Masks = masks,
+                Points = prompts[o].Points.Select(p => new { p.X, p.Y, p.Label }), Box = Corners(prompts[o].Box),
+                Mask = mask, predictions[o].Best, Masks = masks,
             });
         }
         for (int m = 0; m < alternatives; m++)
             folder.Add($"overlay_{m}.png", OverlayPng(pixels, prompts, predictions, m, run.Flags.Seed));
         folder.Add("segment.json", JsonSerializer.SerializeToUtf8Bytes(
-            new { Image = image.Path, pixels.Width, pixels.Height, run.Flags.Checkpoint, Objects = objects }, MaskFiles.Layout));
+            new { Image = image.Path, pixels.Width, pixels.Height, run.Flags.Checkpoint, Objects = objects },
+                MaskFiles.Layout));
         folder.Commit();
         return written;
     }
@@ -199,13 +206,15 @@ internal static class SegmentCommand
         };
     }
 
-    static byte[] OverlayPng(Raster pixels, ObjectPrompt[] prompts, IReadOnlyList<SamPrediction> predictions, int m, int seed)
+    static byte[] OverlayPng(Raster pixels, ObjectPrompt[] prompts, IReadOnlyList<SamPrediction> predictions, int m,
+        int seed)
     {
         byte[] rgb = [.. pixels.Pixels];
         for (int o = 0; o < predictions.Count; o++)
             if (m < predictions[o].Masks.Count)
                 Overlay.Paint(rgb, predictions[o].Masks[m], pixels.Height, pixels.Width, Overlay.Colour(seed + o));
-        foreach (ObjectPrompt prompt in prompts) PromptMarks.Draw(rgb, pixels.Height, pixels.Width, prompt.Points, prompt.Box);
+        foreach (ObjectPrompt prompt in prompts)
+            PromptMarks.Draw(rgb, pixels.Height, pixels.Width, prompt.Points, prompt.Box);
         return ImageWriter.EncodePng(rgb, pixels.Width, pixels.Height, 3);
     }
 }

@@ -1,5 +1,6 @@
 // How much memory a run needs, before any is allocated: the run's own code is executed once on the null provider, whose
-// addresses are fake and whose kernels do nothing, with an arena that records. Its high-water mark is the real arena's size.
+// addresses are fake and whose kernels do nothing, with an arena that records. Its high-water mark is the real arena's
+// size.
 using System.Globalization;
 using EpSam.Cuda;
 
@@ -12,7 +13,8 @@ namespace EpSam.Native.Runtime;
 /// <param name="FirstStep">Pieces taken when it began.</param>
 /// <param name="LastStep">Pieces taken when it ended.</param>
 /// <param name="Peak">The most bytes taken at any time in it.</param>
-public sealed record PlanPhase(string Name, int Depth, long Start, long FirstStep = 0, long LastStep = 0, long Peak = 0);
+public sealed record PlanPhase(string Name, int Depth, long Start, long FirstStep = 0, long LastStep = 0,
+    long Peak = 0);
 
 /// <summary>The memory of a run.</summary>
 public sealed class Plan
@@ -61,7 +63,8 @@ public sealed class Plan
     }
 
     /// <summary>
-    /// The run in its parts: the outermost phases, each with the phases that it is made of. A phase that is all that another
+    /// The run in its parts: the outermost phases, each with the phases that it is made of. A phase that is all that
+    /// another
     /// is made of stands for it.
     /// </summary>
     public IEnumerable<(PlanPhase Part, IReadOnlyList<PlanPhase> Stages)> Outline()
@@ -87,7 +90,8 @@ public sealed class Plan
     public long AtPeak(ArenaUse use) => Pieces.Where(p => p.Use == use && p.IsAliveAt(PeakStep)).Sum(p => p.Bytes);
 
     /// <summary>
-    /// Throws <see cref="BudgetException"/> when the plan is over the budget; it names the first of the alternatives that fits.
+    /// Throws <see cref="BudgetException"/> when the plan is over the budget; it names the first of the alternatives
+    /// that fits.
     /// </summary>
     public void Require(long budget, params IEnumerable<(string What, Func<Plan> Plan)> alternatives)
     {
@@ -96,13 +100,14 @@ public sealed class Plan
         foreach ((string what, Func<Plan> make) in alternatives)
         {
             long peak = make().Peak;
-            advice = peak <= budget ? $"; {what} fits with {Sizes.Text(peak)}" : "; nothing smaller that was tried fits either";
+            advice = peak <= budget ? $"; {what} fits with {Sizes.Text(peak)}"
+                : "; nothing smaller that was tried fits either";
             if (peak <= budget) break;
         }
         throw new BudgetException(
             $"the plan needs {Sizes.Text(Peak)} of device memory, the budget is {Sizes.Text(budget)} (weights "
-            + $"{Sizes.Text(AtPeak(ArenaUse.Weight))}, activations {Sizes.Text(AtPeak(ArenaUse.Activation))}, workspace "
-            + $"{Sizes.Text(AtPeak(ArenaUse.Workspace))}){advice}");
+            + $"{Sizes.Text(AtPeak(ArenaUse.Weight))}, activations {Sizes.Text(AtPeak(ArenaUse.Activation))}, "
+            + $"workspace {Sizes.Text(AtPeak(ArenaUse.Workspace))}){advice}");
     }
 
     // Bytes taken after each step. A piece that ends at step d is gone when piece d is taken.
@@ -141,7 +146,8 @@ public static class Sizes
         int unit = 0;
         for (; value >= 1024 && unit < Units.Length - 1; unit++) value /= 1024;
         string format = unit == 0 ? "F0" : value >= 100 ? "F1" : "F2";
-        return string.Create(CultureInfo.InvariantCulture, $"{value.ToString(format, CultureInfo.InvariantCulture)} {Units[unit]}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{value.ToString(format, CultureInfo.InvariantCulture)} {Units[unit]}");
     }
 
     /// <summary>Reads "12GiB", "800 MiB", "1.5GB", "4096"; throws FormatException.</summary>

@@ -1,7 +1,7 @@
-// A plan as a picture: time runs to the right, one column for each piece that is taken; addresses go up, so that a piece
-// is a rectangle over its life. What is kept grows from the bottom, temporaries hang from the top, and the gap between
-// the two closes at the peak. What is placed before the run begins, weights for the most part, has a narrow strip at the
-// left. The pointer over a rectangle shows its name and size.
+// A plan as a picture: time runs to the right, one column for each piece that is taken; addresses go up, so that a
+// piece is a rectangle over its life. What is kept grows from the bottom, temporaries hang from the top, and the gap
+// between the two closes at the peak. What is placed before the run begins, weights for the most part, has a narrow
+// strip at the left. The pointer over a rectangle shows its name and size.
 using System.Globalization;
 using System.Net;
 using System.Text;
@@ -11,7 +11,7 @@ namespace EpSam.Native.Runtime;
 /// <summary>Draws a plan.</summary>
 public static class PlanTimeline
 {
-    const int Width = 1200, Height = 480, Left = 80, Top = 56, Bottom = 66, Strip = 40;
+    const int Width = 1200, Height = 480, Left = 80, Top = 56, Bottom = 66, Strip = 40, End = Top + Height;
 
     /// <summary>The plan as an SVG document.</summary>
     public static string Svg(Plan plan, string title)
@@ -20,7 +20,8 @@ public static class PlanTimeline
         Line(svg, $"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {Left + Width + 20} {Top + Height + Bottom}' "
             + "font-family='system-ui, sans-serif' font-size='12'>");
         Line(svg, "<style>.weight{fill:#4c6a92}.activation{fill:#e0a33e}.workspace{fill:#6fb07f}"
-            + "rect.piece{stroke:#fff;stroke-width:.3}rect.piece:hover{stroke:#000;stroke-width:1}text{fill:#333}</style>");
+            + "rect.piece{stroke:#fff;stroke-width:.3}rect.piece:hover{stroke:#000;stroke-width:1}"
+            + "text{fill:#333}</style>");
         Line(svg, "<rect width='100%' height='100%' fill='#fff'/>");
         Line(svg, $"<text x='{Left}' y='22' font-size='16'>{WebUtility.HtmlEncode(title)}</text>");
         string legend = "";
@@ -51,7 +52,8 @@ public static class PlanTimeline
         double height = (double)piece.Bytes / plan.Peak * Height, start = (double)piece.Offset / plan.Peak * Height;
         double top = temporary ? Top + start : Top + Height - start - height;
         Line(svg, string.Create(CultureInfo.InvariantCulture,
-            $"<rect class='piece {Class(piece.Use)}' x='{left:F1}' y='{top:F2}' width='{right - left:F1}' height='{height:F2}'>"
+            $"<rect class='piece {Class(piece.Use)}' x='{left:F1}' y='{top:F2}' "
+            + $"width='{right - left:F1}' height='{height:F2}'>"
             + $"<title>{WebUtility.HtmlEncode(piece.Name)}: {Sizes.Text(piece.Bytes)}</title></rect>"));
     }
 
@@ -62,15 +64,16 @@ public static class PlanTimeline
         for (long bytes = 0; bytes <= plan.Peak; bytes += unit)
         {
             double y = Top + Height - (double)bytes / plan.Peak * Height;
-            Line(svg, string.Create(CultureInfo.InvariantCulture, $"<line x1='{Left - 4}' x2='{Left}' y1='{y:F1}' y2='{y:F1}' stroke='#999'/>"
+            Line(svg, string.Create(CultureInfo.InvariantCulture,
+                $"<line x1='{Left - 4}' x2='{Left}' y1='{y:F1}' y2='{y:F1}' stroke='#999'/>"
                 + $"<text x='{Left - 8}' y='{y + 4:F1}' text-anchor='end'>{Round(bytes)}</text>"));
         }
         double peak = X(plan, plan.PeakStep) + 0.5 * (X(plan, plan.PeakStep + 1) - X(plan, plan.PeakStep));
         Line(svg, string.Create(CultureInfo.InvariantCulture,
-            $"<line x1='{peak:F1}' x2='{peak:F1}' y1='{Top}' y2='{Top + Height}' stroke='#c0392b' stroke-dasharray='4 3'/>"));
+            $"<line x1='{peak:F1}' x2='{peak:F1}' y1='{Top}' y2='{End}' stroke='#c0392b' stroke-dasharray='4 3'/>"));
         Names(svg, plan);
-        Line(svg, $"<text x='{Left}' y='{Top + Height + 58}' fill='#777'>{plan.Steps} pieces in the order in which they are taken; "
-            + $"peak {Sizes.Text(plan.Peak)} (dashed)</text>");
+        Line(svg, $"<text x='{Left}' y='{End + 58}' fill='#777'>{plan.Steps} pieces in the order in which they are "
+            + $"taken; peak {Sizes.Text(plan.Peak)} (dashed)</text>");
     }
 
     // Two rows: the parts of the run, and in each what it is made of, a name where there is room for one.
@@ -86,13 +89,14 @@ public static class PlanTimeline
                 bool fits = left >= free && left + Wide(name) <= Left + Width + 16 && stage.LastStep > stage.FirstStep;
                 if (fits) free = left + Wide(name) + 8;
                 Line(svg, string.Create(CultureInfo.InvariantCulture,
-                    $"<line x1='{left:F1}' x2='{left:F1}' y1='{Top + Height}' y2='{Top + Height + (fits ? 8 : 4)}' stroke='#999'/>"));
+                    $"<line x1='{left:F1}' x2='{left:F1}' y1='{End}' y2='{End + (fits ? 8 : 4)}' stroke='#999'/>"));
                 if (fits) Line(svg, Label(left, 20, name, ""));
             }
             double start = X(plan, part.FirstStep), end = X(plan, part.LastStep);
             if (end - start < 2) continue;
             Line(svg, string.Create(CultureInfo.InvariantCulture,
-                $"<line x1='{start:F1}' x2='{end - 1:F1}' y1='{Top + Height + 27}' y2='{Top + Height + 27}' stroke='#555' stroke-width='2'/>"));
+                $"<line x1='{start:F1}' x2='{end - 1:F1}' y1='{End + 27}' y2='{End + 27}' stroke='#555' "
+                + $"stroke-width='2'/>"));
             if (start < freeBelow || start + Wide(part.Name) > Left + Width + 16) continue;
             freeBelow = start + Wide(part.Name) + 8;
             Line(svg, Label(start, 41, part.Name, " font-weight='bold'"));
@@ -118,7 +122,8 @@ public static class PlanTimeline
     {
         if (bytes == 0) return "0";
         string[] words = Sizes.Text(bytes).Split(' ');
-        return $"{double.Parse(words[0], CultureInfo.InvariantCulture).ToString("0.##", CultureInfo.InvariantCulture)} {words[1]}";
+        double number = double.Parse(words[0], CultureInfo.InvariantCulture);
+        return string.Create(CultureInfo.InvariantCulture, $"{number:0.##} {words[1]}");
     }
 
     static double X(Plan plan, long step)

@@ -297,6 +297,11 @@ public sealed class PtxRunTests
         Assert.That(providers[1].GetProperty("works").GetBoolean());
         Assert.That(providers[1].GetProperty("devices")[0].GetProperty("memoryBytes").GetInt64(),
             Is.EqualTo(12L << 30));
+        System.Text.Json.JsonElement images = document.RootElement.GetProperty("tools").EnumerateArray()
+            .Single(t => t.GetProperty("name").GetString() == "libvips");
+        if (images.GetProperty("found").ValueKind == System.Text.Json.JsonValueKind.Null)
+            Assert.That(images.GetProperty("install").GetString(), Does.Contain("apt-get install -y libvips42"));
+        else Assert.That(images.GetProperty("found").GetString(), Does.Match(@"^8\.\d+\.\d+$"));
         if (!providers[0].GetProperty("works").GetBoolean())
             Assert.That(providers[0].GetProperty("install").GetString(), Is.Not.Empty);
     }

@@ -11,8 +11,8 @@ namespace EpSam.Native.Tests.Cli;
 public sealed class SamCommandTests
 {
     const string Sizes = """
-        { "image_size": 128, "embed_dim": 64, "depth": 2, "heads": 2, "mlp_dim": 128, "window_size": 3, "global_blocks": [1],
-          "out_channels": 64, "decoder_mlp_dim": 64, "iou_head_hidden_dim": 64 }
+        { "image_size": 128, "embed_dim": 64, "depth": 2, "heads": 2, "mlp_dim": 128, "window_size": 3,
+          "global_blocks": [1], "out_channels": 64, "decoder_mlp_dim": 64, "iou_head_hidden_dim": 64 }
         """;
     const int Width = 90, Height = 60;
 
@@ -51,7 +51,8 @@ public sealed class SamCommandTests
             for (int x = 0; x < width; x++)
             {
                 bool inside = Math.Pow(x - width / 2.0, 2) + Math.Pow(y - height / 2.0, 2) < height * height / 9.0;
-                (rgb[i++], rgb[i++], rgb[i++]) = inside ? ((byte)230, (byte)180, (byte)60) : ((byte)(x % 256), (byte)(y % 256), (byte)80);
+                (rgb[i++], rgb[i++], rgb[i++]) = inside ? ((byte)230, (byte)180, (byte)60)
+                    : ((byte)(x % 256), (byte)(y % 256), (byte)80);
             }
         return rgb;
     }
@@ -67,11 +68,13 @@ public sealed class SamCommandTests
     CommandLine Segment(string image, params string[] rest) =>
         CommandLine.Run(["segment", image, "--sam", _model, "--gpu", "virtual", "--out", In("out"), .. rest]);
 
-    CommandLine Amg(string image, params string[] rest) => CommandLine.Run(["amg", image, "--sam", _model, "--gpu", "virtual", "--out",
-        In("out"), "--points-per-side", "4", "--pred-iou-thresh", "0", "--stability-score-thresh", "0", .. rest]);
+    CommandLine Amg(string image, params string[] rest) => CommandLine.Run(["amg", image, "--sam", _model,
+        "--gpu", "virtual", "--out", In("out"), "--points-per-side", "4", "--pred-iou-thresh", "0",
+        "--stability-score-thresh", "0", .. rest]);
 
     string[] Files(string name) =>
-        [.. Directory.GetFiles(In(name), "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(In(name), f)).Order(StringComparer.Ordinal)];
+        [.. Directory.GetFiles(In(name), "*", SearchOption.AllDirectories)
+            .Select(f => Path.GetRelativePath(In(name), f)).Order(StringComparer.Ordinal)];
 
     // ---- what is written
 
@@ -80,9 +83,11 @@ public sealed class SamCommandTests
     {
         CommandLine result = Segment(_photo, "--points", "45,30,1;5,5,0");
         Assert.That(result.Code, Is.Zero, result.Error);
-        Assert.That(Files("out"), Is.EqualTo(new[] { "photo/mask_0.png", "photo/overlay_0.png", "photo/segment.json" }));
+        Assert.That(Files("out"), Is.EqualTo(new[] { "photo/mask_0.png", "photo/overlay_0.png",
+            "photo/segment.json" }));
         JsonElement json = Json("out/photo/segment.json");
-        Assert.That((json.GetProperty("width").GetInt32(), json.GetProperty("height").GetInt32()), Is.EqualTo((Width, Height)));
+        Assert.That((json.GetProperty("width").GetInt32(), json.GetProperty("height").GetInt32()),
+            Is.EqualTo((Width, Height)));
         JsonElement mask = json.GetProperty("objects")[0].GetProperty("masks")[0];
         byte[] pixels = Mask("out/photo/mask_0.png");
         Assert.That(pixels, Is.All.EqualTo((byte)0).Or.EqualTo((byte)255));
@@ -90,7 +95,8 @@ public sealed class SamCommandTests
         Assert.That(RleOf(mask).Decode().Select(v => v * 255), Is.EqualTo(pixels));
         Raster overlay = ImageReader.ReadRgb(In("out/photo/overlay_0.png"));
         Assert.That((overlay.Width, overlay.Height), Is.EqualTo((Width, Height)));
-        Assert.That(overlay.Pixels[(3 * (30 * Width + 45))..][..3], Is.EqualTo(new byte[] { 46, 204, 64 }), "the point is drawn");
+        Assert.That(overlay.Pixels[(3 * (30 * Width + 45))..][..3], Is.EqualTo(new byte[] { 46, 204, 64 }),
+            "the point is drawn");
     }
 
     [Test]
@@ -100,7 +106,8 @@ public sealed class SamCommandTests
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(Files("out").Where(f => f.Contains("mask_")), Has.Exactly(3).Items);
         JsonElement answer = Json("out/photo/segment.json").GetProperty("objects")[0];
-        double[] scores = [.. answer.GetProperty("masks").EnumerateArray().Select(m => m.GetProperty("score").GetDouble())];
+        double[] scores = [.. answer.GetProperty("masks").EnumerateArray()
+            .Select(m => m.GetProperty("score").GetDouble())];
         Assert.That(scores[answer.GetProperty("best").GetInt32()], Is.EqualTo(scores.Max()));
         Assert.That(Files("out").Where(f => f.Contains("overlay_")), Has.Exactly(3).Items);
     }
@@ -123,9 +130,12 @@ public sealed class SamCommandTests
         for (int i = 0; i < grey.Length / 2; i++) grey[i] = 255;
         string mask = Write("m.png", ImageWriter.EncodePng(grey, Width, Height, 1));
         Assert.That(Segment(_photo, "--mask", mask).Code, Is.Zero);
-        double with = Json("out/photo/segment.json").GetProperty("objects")[0].GetProperty("masks")[0].GetProperty("score").GetDouble();
-        Assert.That(Segment(_photo, "--mask", mask, "--points", "45,30,1", "--box", "20,10,70,50", "--overwrite").Code, Is.Zero);
-        Assert.That(Json("out/photo/segment.json").GetProperty("objects")[0].GetProperty("masks")[0].GetProperty("score").GetDouble(),
+        double with = Json("out/photo/segment.json")
+            .GetProperty("objects")[0].GetProperty("masks")[0].GetProperty("score").GetDouble();
+        Assert.That(Segment(_photo, "--mask", mask, "--points", "45,30,1", "--box", "20,10,70,50", "--overwrite").Code,
+            Is.Zero);
+        Assert.That(Json("out/photo/segment.json")
+            .GetProperty("objects")[0].GetProperty("masks")[0].GetProperty("score").GetDouble(),
             Is.Not.EqualTo(with));
         string other = Write("other.png", ImageWriter.EncodePng(grey.AsSpan(0, 50), 10, 5, 1));
         CommandLine refused = Segment(_photo, "--mask", other, "--overwrite");
@@ -199,7 +209,8 @@ public sealed class SamCommandTests
     public void Encode_SeveralImages_GivesAFileEach()
     {
         string other = Write("other.png", File.ReadAllBytes(_photo));
-        CommandLine result = CommandLine.Run("encode", _photo, other, "--sam", _model, "--gpu", "virtual", "--precision", "bf16", "--out", In("out"));
+        CommandLine result = CommandLine.Run("encode", _photo, other, "--sam", _model, "--gpu", "virtual",
+            "--precision", "bf16", "--out", In("out"));
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(Files("out"), Is.EqualTo(new[] { "other.safetensors", "photo.safetensors" }));
         Assert.That(Checkpoints.Shared.Expected(In("out/other.safetensors")).Single().Type, Is.EqualTo("BF16"));
@@ -227,7 +238,8 @@ public sealed class SamCommandTests
 
     [Test]
     public void UntrainedWeights_AreCalledSo() =>
-        Assert.That(Segment(_photo, "--points", "45,30,1").Error, Does.Contain("untrained").And.Contains("mean nothing"));
+        Assert.That(Segment(_photo, "--points", "45,30,1").Error, Does.Contain("untrained")
+            .And.Contains("mean nothing"));
 
     // ---- flags
 
@@ -235,7 +247,8 @@ public sealed class SamCommandTests
     public void Json_IsOneObjectWithAllImages()
     {
         string bad = Write("bad.png", [1, 2, 3]);
-        CommandLine result = CommandLine.Run("segment", _photo, bad, "--sam", _model, "--gpu", "virtual", "--points", "4,5", "--json", "--out", In("out"));
+        CommandLine result = CommandLine.Run("segment", _photo, bad, "--sam", _model, "--gpu", "virtual", "--points",
+            "4,5", "--json", "--out", In("out"));
         Assert.That(result.Code, Is.EqualTo(1));
         JsonElement json = JsonDocument.Parse(result.Output).RootElement;
         JsonElement[] images = [.. json.GetProperty("images").EnumerateArray()];
@@ -256,7 +269,8 @@ public sealed class SamCommandTests
     [Test]
     public void Null_PlansAndWritesNothing()
     {
-        CommandLine result = CommandLine.Run("segment", _photo, "--sam", _model, "--gpu", "null", "--points", "4,5", "--out", In("out"));
+        CommandLine result = CommandLine.Run("segment", _photo, "--sam", _model, "--gpu", "null", "--points", "4,5",
+            "--out", In("out"));
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(result.Output, Does.Contain("90 x 60, nothing computed (--gpu null)"));
         Assert.That(result.Error, Does.Contain("of device memory"));
@@ -268,7 +282,8 @@ public sealed class SamCommandTests
     {
         CommandLine result = Segment(_photo, "--points", "4,5", "--memory-budget", "1MiB");
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.Contain("--memory-budget: the plan needs ").And.Contain("the budget is 1.00 MiB"));
+        Assert.That(result.Error, Does.Contain("--memory-budget: the plan needs ")
+            .And.Contain("the budget is 1.00 MiB"));
         Assert.That(Directory.GetFileSystemEntries(_folder), Is.Empty);
     }
 
@@ -292,13 +307,16 @@ public sealed class SamCommandTests
     [Test]
     public void BadImage_AmongGoodOnes_IsReportedAndTheRestGoOn()
     {
-        string text = Write("text.png", "not an image"u8.ToArray()), good = Write("good.png", File.ReadAllBytes(_photo));
-        CommandLine result = CommandLine.Run("segment", text, _photo, In("missing.png"), good, "--sam", _model, "--gpu", "virtual",
-            "--points", "4,5", "--out", In("out"));
+        string text = Write("text.png", "not an image"u8.ToArray()),
+            good = Write("good.png", File.ReadAllBytes(_photo));
+        CommandLine result = CommandLine.Run("segment", text, _photo, In("missing.png"), good, "--sam", _model,
+            "--gpu", "virtual", "--points", "4,5", "--out", In("out"));
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain($"epsam: {text}: not an image; expected PNG, JPEG, TIFF or WebP")
-            .And.Contain($"epsam: image {In("missing.png")} does not exist").And.Contain("epsam: 2 of 4 images failed"));
-        Assert.That(Directory.GetDirectories(In("out")).Select(d => Path.GetFileName(d)).Order(), Is.EqualTo(new[] { "good", "photo" }));
+            .And.Contain($"epsam: image {In("missing.png")} does not exist")
+                .And.Contain("epsam: 2 of 4 images failed"));
+        Assert.That(Directory.GetDirectories(In("out")).Select(d => Path.GetFileName(d)).Order(),
+            Is.EqualTo(new[] { "good", "photo" }));
         Assert.That(Directory.GetFileSystemEntries(In("out")), Has.Length.EqualTo(2), "nothing half-written");
     }
 
@@ -323,12 +341,17 @@ public sealed class SamCommandTests
 
     static IEnumerable<TestCaseData> OddImages()
     {
-        yield return new TestCaseData("one.png", ImageFiles.Png(1, 1, 8, 2, [9, 8, 7]), 1, 1).SetArgDisplayNames("1 x 1");
-        yield return new TestCaseData("wide.png", ImageFiles.Png(20_000, 10, 8, 2, Pixels(20_000, 10)), 20_000, 10).SetArgDisplayNames("20000 x 10");
-        yield return new TestCaseData("deep.png", ImageFiles.Png(40, 30, 16, 2, [.. Pixels(40, 30).SelectMany(v => new[] { v, v })]), 40, 30)
+        yield return new TestCaseData("one.png", ImageFiles.Png(1, 1, 8, 2, [9, 8, 7]), 1, 1)
+            .SetArgDisplayNames("1 x 1");
+        yield return new TestCaseData("wide.png", ImageFiles.Png(20_000, 10, 8, 2, Pixels(20_000, 10)), 20_000, 10)
+            .SetArgDisplayNames("20000 x 10");
+        yield return new TestCaseData("deep.png", ImageFiles.Png(40, 30, 16, 2,
+            [.. Pixels(40, 30).SelectMany(v => new[] { v, v })]), 40, 30)
             .SetArgDisplayNames("16 bits");
-        yield return new TestCaseData("grey.png", ImageFiles.Png(40, 30, 8, 0, Pixels(40, 10)), 40, 30).SetArgDisplayNames("grey");
-        yield return new TestCaseData("ink.tif", ImageFiles.Tiff(30, 20, 8, 4, 5, new byte[30 * 20 * 4]), 30, 20).SetArgDisplayNames("CMYK");
+        yield return new TestCaseData("grey.png", ImageFiles.Png(40, 30, 8, 0, Pixels(40, 10)), 40, 30)
+            .SetArgDisplayNames("grey");
+        yield return new TestCaseData("ink.tif", ImageFiles.Tiff(30, 20, 8, 4, 5, new byte[30 * 20 * 4]), 30, 20)
+            .SetArgDisplayNames("CMYK");
     }
 
     [TestCaseSource(nameof(OddImages))]
@@ -369,7 +392,8 @@ public sealed class SamCommandTests
     [Test]
     public void Checkpoint_OfAnotherModel_NamesWhatDiffers()
     {
-        string sizes = Write("sizes.json", System.Text.Encoding.UTF8.GetBytes(Sizes.Replace("\"depth\": 2", "\"depth\": 3")));
+        string sizes = Write("sizes.json", System.Text.Encoding.UTF8.GetBytes(Sizes.Replace("\"depth\": 2",
+            "\"depth\": 3")));
         CommandLine result = Segment(_photo, "--points", "4,5", "--sam-config", sizes);
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain(_model).And.Contain("image_encoder.blocks.2."));
@@ -405,7 +429,8 @@ public sealed class SamCommandTests
         using CancellationTokenSource source = new();
         source.Cancel();
         StringWriter output = new(), error = new();
-        int code = EpSam.Cli.Program.Run(["segment", _photo, "--sam", _model, "--gpu", "virtual", "--points", "4,5", "--out", In("out")],
+        int code = EpSam.Cli.Program.Run(["segment", _photo, "--sam", _model, "--gpu", "virtual", "--points", "4,5",
+            "--out", In("out")],
             output, error, source.Token);
         Assert.That(code, Is.EqualTo(130));
         Assert.That(error.ToString(), Does.EndWith($"epsam: cancelled{Environment.NewLine}"));
@@ -419,6 +444,7 @@ public sealed class SamCommandTests
     static Rle RleOf(JsonElement mask)
     {
         JsonElement rle = mask.GetProperty("segmentation");
-        return Rle.FromCoco(rle.GetProperty("counts").GetString()!, rle.GetProperty("size")[0].GetInt32(), rle.GetProperty("size")[1].GetInt32());
+        return Rle.FromCoco(rle.GetProperty("counts").GetString()!, rle.GetProperty("size")[0].GetInt32(),
+            rle.GetProperty("size")[1].GetInt32());
     }
 }

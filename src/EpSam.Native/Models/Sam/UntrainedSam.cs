@@ -1,13 +1,15 @@
 // Parameters of a SAM that has learnt nothing, drawn from the distributions in which the reference starts: PyTorch's
-// defaults for the layers that it uses, and zeros for positional tables. The numbers are our own generator's, not torch's:
-// splitmix64 over the seed, the parameter's name and the index, so a parameter does not depend on any other.
+// defaults for the layers that it uses, and zeros for positional tables. The numbers are our own generator's, not
+// torch's: splitmix64 over the seed, the parameter's name and the index, so a parameter does not depend on any other.
 using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Models.Sam;
 
-/// <summary>An untrained model: for training from scratch, for trying things out, for measuring. Its masks mean nothing.</summary>
+/// <summary>
+/// An untrained model: for training from scratch, for trying things out, for measuring. Its masks mean nothing.
+/// </summary>
 public sealed class UntrainedSam : IParameterSource
 {
     const ulong Golden = 0x9E3779B97F4A7C15;
@@ -15,7 +17,9 @@ public sealed class UntrainedSam : IParameterSource
     readonly OrderedDictionary<string, Shape> _shapes = new(StringComparer.Ordinal);
     readonly ulong _seed;
 
-    /// <summary>All parameters of a model of these sizes. Throws <see cref="SamConfigException"/> for impossible ones.</summary>
+    /// <summary>
+    /// All parameters of a model of these sizes. Throws <see cref="SamConfigException"/> for impossible ones.
+    /// </summary>
     public UntrainedSam(SamConfig config, int seed = 0)
     {
         config.Check();
@@ -56,10 +60,14 @@ public sealed class UntrainedSam : IParameterSource
         Shape shape = _shapes[name];
         string[] parts = name.Split('.');
         string last = parts[^1];
-        if (last is "pos_embed" or "rel_pos_h" or "rel_pos_w") return (false, 0, 0);            // image_encoder.py: zeros
-        if (last == "positional_encoding_gaussian_matrix") return (true, 1, 0);                 // prompt_encoder.py: scale 1
-        if (parts.Any(p => p is "point_embeddings" or "not_a_point_embed" or "no_mask_embed" or "iou_token" or "mask_tokens"))
-            return (true, 1, 0);                                                                // torch.nn.Embedding: N(0, 1)
+        // image_encoder.py: zeros
+        if (last is "pos_embed" or "rel_pos_h" or "rel_pos_w") return (false, 0, 0);
+        // prompt_encoder.py: scale 1
+        if (last == "positional_encoding_gaussian_matrix") return (true, 1, 0);
+        if (parts.Any(p => p is "point_embeddings" or "not_a_point_embed" or "no_mask_embed" or "iou_token"
+            or "mask_tokens"))
+            // torch.nn.Embedding: N(0, 1)
+            return (true, 1, 0);
         Shape weight = _shapes[name[..^last.Length] + "weight"];
         if (weight.Rank == 1) return (false, 0, last == "weight" ? 1 : 0);                      // norms
         // Linear, Conv2d, ConvTranspose2d: kaiming_uniform_(a = sqrt 5) is U(±1/sqrt(fan in)), and so is the bias;
