@@ -10,6 +10,6 @@ public static class AllCases
         .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,
         .. CrossAttentionCases.All, .. GatherCases.All, .. PointEncodingCases.All,
-        .. UpscalingCases.All, .. MaskDecodeCases.All,
+        .. UpscalingCases.All, .. MaskDecodeCases.All, .. MaskResizeCases.All, .. ImageCases.All,
     ];
 }

@@ -64,11 +64,12 @@ public static class Resample
         }
     }
 
-    readonly record struct Neighbours(int First, int Second, float Weight0, float Weight1);
+    /// <summary>The two samples that one output lies between.</summary>
+    internal readonly record struct Neighbours(int First, int Second, float Weight0, float Weight1);
 
     // PyTorch on a CPU rounds the scale to float, then finds position and weight in double and rounds the weight. With
     // the position in float as well, weights at the far end of an image are off by 1e-5.
-    static Neighbours[] NeighboursOf(int size, int newSize)
+    internal static Neighbours[] NeighboursOf(int size, int newSize)
     {
         Neighbours[] all = new Neighbours[newSize];
         double scale = (float)size / newSize;
