@@ -7,9 +7,16 @@ namespace EpSam.Native.Nn;
 /// <summary>
 /// y = x · weightᵀ + bias. The product and the bias are apart, so that a model can put other work between them.
 /// </summary>
-internal sealed class Linear(Parameters parameters, string name, long input, long output)
+/// <param name="parameters">Where weight and bias go.</param>
+/// <param name="name">What their names begin with.</param>
+/// <param name="input">Columns of x.</param>
+/// <param name="output">Columns of y.</param>
+/// <param name="precise">The weight is f32 whatever the model's precision.</param>
+internal sealed class Linear(Parameters parameters, string name, long input, long output, bool precise = false)
 {
-    public Tensor Weight { get; } = parameters.Matrix($"{name}.weight", output, input);  // (output, input)
+    public Tensor Weight { get; } = precise // (output, input)
+        ? parameters.Vector($"{name}.weight", output, input)
+        : parameters.Matrix($"{name}.weight", output, input);
     public Tensor Bias { get; } = parameters.Vector($"{name}.bias", output);             // (output) f32
 
     /// <summary>y (…, output) = x (…, input) · weightᵀ, without the bias.</summary>

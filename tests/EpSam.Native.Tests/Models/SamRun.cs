@@ -22,7 +22,7 @@ internal sealed record SamInput(SamConfig Config, DType Type, CheckFlags Checks,
     public IParameterSource? Weights { get; init; } // null: the formula's
     public int First { get; init; }
     public int Count { get; init; } = 4;
-    public bool Observe { get; init; }
+    public Action<string, float[]>? Observe { get; init; } // stages, channels last; of the decoder for every call
 
     public long Batch => Images is not null
         ? Images.Length / (3L * Config.ImageSize * Config.ImageSize)
@@ -36,7 +36,6 @@ internal sealed class SamRun
 {
     public SamOutput[] Outputs { get; }
     public float[] Embeddings { get; }
-    public Dictionary<string, float[]> Stages { get; } = []; // channels last; of the decoder, those of the last call
     public Plan Plan { get; }
     public long MeasuredPeak { get; }
     public double EncoderSeconds { get; }
@@ -49,7 +48,7 @@ internal sealed class SamRun
         using Gpu gpu = new(card.Driver, card.Blas);
         using (Memory arena = new(gpu, Plan))
         {
-            Model model = new(arena, input) { Observe = input.Observe ? (name, x) => Stages[name] = Download(gpu, x) : null };
+            Model model = new(arena, input) { Observe = input.Observe is { } observe ? (name, x) => observe(name, Download(gpu, x)) : null };
             model.Upload();
             (EncoderSeconds, DecoderSeconds) = model.Run();
             Embeddings = Download(gpu, model.Embeddings);
@@ -58,18 +57,6 @@ internal sealed class SamRun
             MeasuredPeak = arena.Peak;
         }
         Assert.That(MeasuredPeak, Is.EqualTo(Plan.Peak), "planned and measured bytes");
-    }
-
-    /// <summary>The share of pixels in one or both masks, logits above 0, that are in both.</summary>
-    public static double IoU(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
-    {
-        long both = 0, any = 0;
-        for (int i = 0; i < a.Length; i++)
-        {
-            both += a[i] > 0 && b[i] > 0 ? 1 : 0;
-            any += a[i] > 0 || b[i] > 0 ? 1 : 0;
-        }
-        return (double)both / any;
     }
 
     /// <summary>Root of the mean square of the difference, as a share of the expected values'.</summary>

@@ -73,7 +73,7 @@ public sealed class MaskDecoder
         Observe?.Invoke("transformer_tokens", tokens);
         Observe?.Invoke("transformer_image", image);
 
-        Tensor hyper = arena.Take("hyper", DType.F32, new Shape(prompts, masks.Shape[1], c / 8));
+        Tensor hyper = arena.Take("hyper", _type, new Shape(prompts, masks.Shape[1], c / 8));
         using (arena.Scope("heads")) Heads(arena, tokens, first, hyper, iou);
         Observe?.Invoke("hyper_in", hyper);
         using (arena.Scope("output_upscaling"))
@@ -104,7 +104,7 @@ public sealed class MaskDecoder
         {
             Slice.Copy(gpu, tokens, 1 + first + i, 1, token, 0);
             using (arena.Scope($"output_hypernetworks_mlps.{first + i}")) _hyperNetworks[first + i].Forward(arena, token, vector);
-            Slice.Copy(gpu, vector, 0, 1, hyper, i);
+            using (arena.Scope("cast")) Slice.Copy(gpu, Cast.To(arena, "vector", vector, _type), 0, 1, hyper, i);
         }
         Tensor all = arena.Take("iou", DType.F32, new Shape(prompts, _masks, 1));
         Slice.Copy(gpu, tokens, 0, 1, token, 0);
@@ -141,8 +141,14 @@ sealed class OutputUpscaling(SamConfig config, Parameters parameters, string nam
     readonly Tensor _conv2 = parameters.Matrix($"{name}.3.weight", config.OutChannels / 4, config.OutChannels / 8, 2, 2);
     readonly Tensor _bias2 = parameters.Vector($"{name}.3.bias", config.OutChannels / 8);
 
-    public void Forward(Arena arena, Tensor image, Tensor hyper, Tensor masks) // (P, H, W, C), (P, M, C/8) f32 to (P, M, 4H, 4W)
+    public void Forward(Arena arena, Tensor image, Tensor hyper, Tensor masks) // (P, H, W, C), (P, M, C/8) to (P, M, 4H, 4W)
     {
-        throw new NotSupportedException("not yet");
+        Gpu gpu = arena.Gpu;
+        (long prompts, long height, long width, long c) = (image.Shape[0], image.Shape[1], image.Shape[2], image.Shape[3]);
+        // of each token its four pixels of the upscaled image; what comes after does not need them in rows
+        Tensor upscaled = arena.Take("upscaled", image.DType, new Shape(prompts, height, width, 2, 2, c / 4));
+        MatMul.Forward(gpu, image, _conv1, upscaled.Reshape(image.Shape), transposed: false);
+        Upscaling.NormGelu(gpu, upscaled, _bias1, _norm.Weight, _norm.Bias, _norm.Eps, upscaled);
+        MaskDecode.Forward(gpu, upscaled, _conv2, _bias2, hyper, masks);
     }
 }

@@ -89,6 +89,27 @@ sealed class MaskDownscaling(SamConfig config, Parameters parameters, string nam
 
     public void Forward(Arena arena, Tensor masks, Tensor dense) // (P, 4H, 4W) f32 to (P, H, W, C)
     {
-        throw new NotSupportedException("not yet");
+        Tensor x = Cast.To(arena, "pixels", masks, dense.DType);
+        x = Halve(arena, "0", x.Reshape(new Shape(x.Shape[0], x.Shape[1], x.Shape[2], 1)), _conv1, _bias1, _norm1);
+        x = Halve(arena, "3", x, _conv2, _bias2, _norm2);
+        MatMul.Forward(arena.Gpu, x, _conv3, dense);
+        Bias.Forward(arena.Gpu, dense, _bias3, dense);
+    }
+
+    static Tensor Halve(Arena arena, string name, Tensor x, Tensor conv, Tensor bias, Norm norm)
+    {
+        Gpu gpu = arena.Gpu;
+        (long prompts, long height, long width) = (x.Shape[0], x.Shape[1] / 2, x.Shape[2] / 2);
+        Tensor y = arena.Take(name, x.DType, new Shape(prompts, height, width, conv.Shape[0]));
+        using (arena.Scope(name))
+        {
+            Tensor patches = arena.Take("patches", x.DType, new Shape(prompts, height, width, 4 * x.Shape[3]));
+            Unfold.Forward(gpu, x, 2, 2, 0, patches);
+            MatMul.Forward(gpu, patches, conv, y);
+        }
+        Bias.Forward(gpu, y, bias, y);
+        norm.Forward(arena, y, y);
+        Gelu.Forward(gpu, y, y);
+        return y;
     }
 }

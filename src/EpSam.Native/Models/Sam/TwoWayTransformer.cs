@@ -4,8 +4,9 @@
 //     large as the image stream is never made;
 //   before the first layer changes it, the image is the same for all its prompts (unless they have masks): its projections
 //     there are made once an image.
-// The tokens are f32 in either precision: seven residuals are added to them, and they are few. The image stream, by far
-// the largest tensor, is of the model's precision: two residuals are added, each followed by a norm.
+// In bf16 only what is as large as the image is bf16: its stream, its projections and the attention that reads them. What
+// is made of prompt tokens alone, streams, projections, MLPs and their weights, is f32: it is a thousandth of the memory
+// and of the work, and half of the error. The image stream may be rounded, as each of its residuals ends in a norm.
 //   B images, P prompts, T tokens of a prompt, S tokens of an image, C channels, N heads of K
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
@@ -33,7 +34,7 @@ sealed class TwoWayTransformer
     {
         _layers = [.. Enumerable.Range(0, config.DecoderDepth)
             .Select(i => new TwoWayBlock(config, parameters, $"{name}.layers.{i}", first: i == 0))];
-        _finalAttention = new TokenAttention(config, parameters, $"{name}.final_attn_token_to_image", config.OutChannels / 2);
+        _finalAttention = TokenAttention.TokenToImage(config, parameters, $"{name}.final_attn_token_to_image");
         _finalNorm = new Norm(parameters, $"{name}.norm_final_attn", config.OutChannels, Eps);
     }
 
@@ -58,17 +59,17 @@ sealed class TwoWayTransformer
 /// <summary>Tokens to tokens, tokens to image, an MLP on tokens, image to tokens; each added to its stream and normalised.</summary>
 sealed class TwoWayBlock(SamConfig config, Parameters parameters, string name, bool first)
 {
-    readonly TokenAttention _selfAttention = new(config, parameters, $"{name}.self_attn", config.OutChannels);
+    readonly TokenAttention _selfAttention = TokenAttention.Self(config, parameters, $"{name}.self_attn");
     readonly Norm _norm1 = new(parameters, $"{name}.norm1", config.OutChannels, TwoWayTransformer.Eps);
     readonly TokenAttention _tokenToImage =
-        new(config, parameters, $"{name}.cross_attn_token_to_image", config.OutChannels / 2);
+        TokenAttention.TokenToImage(config, parameters, $"{name}.cross_attn_token_to_image");
     readonly Norm _norm2 = new(parameters, $"{name}.norm2", config.OutChannels, TwoWayTransformer.Eps);
     readonly Mlp _mlp = new(parameters, [$"{name}.mlp.lin1", $"{name}.mlp.lin2"],
         config.OutChannels, config.DecoderMlpDim, config.OutChannels);
     readonly Norm _norm3 = new(parameters, $"{name}.norm3", config.OutChannels, TwoWayTransformer.Eps);
     readonly Norm _norm4 = new(parameters, $"{name}.norm4", config.OutChannels, TwoWayTransformer.Eps);
     readonly TokenAttention _imageToToken =
-        new(config, parameters, $"{name}.cross_attn_image_to_token", config.OutChannels / 2);
+        TokenAttention.ImageToToken(config, parameters, $"{name}.cross_attn_image_to_token");
 
     public void Forward(Arena arena, TokenSet prompt, TokenSet image, Tensor result)
     {
@@ -89,90 +90,106 @@ sealed class TwoWayBlock(SamConfig config, Parameters parameters, string name, b
     }
 }
 
-/// <summary>Attention with q, k and v projected to fewer channels, and back.</summary>
-sealed class TokenAttention(SamConfig config, Parameters parameters, string name, long inner)
+/// <summary>Attention with q, k and v projected, to fewer channels where the image is one of its sides, and back.</summary>
+sealed class TokenAttention
 {
-    readonly DType _type = parameters.Type;
-    readonly long _heads = config.DecoderHeads, _size = inner / config.DecoderHeads;
-    readonly Linear _q = new(parameters, $"{name}.q_proj", config.OutChannels, inner);
-    readonly Linear _k = new(parameters, $"{name}.k_proj", config.OutChannels, inner);
-    readonly Linear _v = new(parameters, $"{name}.v_proj", config.OutChannels, inner);
-    readonly Linear _out = new(parameters, $"{name}.out_proj", inner, config.OutChannels);
+    readonly DType _type; // of the attention itself
+    readonly bool _fromImage, _toImage;
+    readonly long _heads, _size;
+    readonly Linear _q, _k, _v, _out;
+
+    TokenAttention(SamConfig config, Parameters parameters, string name, bool fromImage = false, bool toImage = false)
+    {
+        (_fromImage, _toImage, _heads) = (fromImage, toImage, config.DecoderHeads);
+        _type = fromImage || toImage ? parameters.Type : DType.F32;
+        long c = config.OutChannels, inner = fromImage || toImage ? c / 2 : c;
+        _size = inner / _heads;
+        _q = new Linear(parameters, $"{name}.q_proj", c, inner, precise: !fromImage);
+        _k = new Linear(parameters, $"{name}.k_proj", c, inner, precise: !toImage);
+        _v = new Linear(parameters, $"{name}.v_proj", c, inner, precise: !toImage);
+        _out = new Linear(parameters, $"{name}.out_proj", inner, c, precise: !fromImage);
+    }
+
+    public static TokenAttention Self(SamConfig config, Parameters parameters, string name) => new(config, parameters, name);
+
+    public static TokenAttention TokenToImage(SamConfig config, Parameters parameters, string name) =>
+        new(config, parameters, name, toImage: true);
+
+    public static TokenAttention ImageToToken(SamConfig config, Parameters parameters, string name) =>
+        new(config, parameters, name, fromImage: true);
 
     /// <summary>y (P, T, C) = what the queries of one set find in the other, or y += that.</summary>
     public void Forward(Arena arena, TokenSet from, TokenSet to, Tensor y, bool add)
     {
         Gpu gpu = arena.Gpu;
-        (long prompts, long queries, long keys) = (y.Shape[0], y.Shape[1], to.X.Shape[1]);
-        Tensor found = arena.Take("found", _type, new Shape(prompts, queries, _heads, _size)), rows = Rows(found);
+        (long prompts, long queries) = (y.Shape[0], y.Shape[1]);
+        Tensor found = arena.Take("found", _type, Heads(prompts, queries));
         using (arena.Scope("softmax"))
         {
-            (Tensor q, Tensor? qTable) = Project(arena, "q", _q, from);
-            (Tensor k, Tensor? kTable) = Project(arena, "k", _k, to);
-            Tensor v = Multiply(arena, "v", _v, to.X);
+            (Tensor q, Tensor? qTable) = Project(arena, "q", _q, from, _fromImage);
+            (Tensor k, Tensor? kTable) = Project(arena, "k", _k, to, _toImage);
+            Tensor v = Product(arena, "v", _v, to.X, bias: !_toImage);
             Tensor logSumExp = arena.Take("log_sum_exp", DType.F32, new Shape(prompts, _heads, queries));
-            if (keys <= queries) Bias.Forward(gpu, Rows(v), _v.Bias, Rows(v));
             CrossAttention.Forward(gpu, q, k, v, (float)(1 / Math.Sqrt(_size)), found, logSumExp, qTable, kTable, from.Of, to.Of);
-            if (keys > queries) Bias.Forward(gpu, rows, _v.Bias, rows); // the same, as the weights of a softmax sum to 1
         }
+        Tensor rows = Cast.To(arena, "rows", Rows(found), _out.Weight.DType);
+        if (_toImage) Bias.Forward(gpu, rows, _v.Bias, rows); // of v; weights of a softmax sum to 1, and here tokens are few
         _out.Forward(gpu, rows, y, add);
     }
 
-    // (x + positions)·Wᵀ + bias. The image's positions go into a table, to be added by the attention.
-    (Tensor Y, Tensor? Table) Project(Arena arena, string name, Linear linear, TokenSet set)
+    // (x + positions)·Wᵀ + bias. The image's positions and the bias go into a table, to be added by the attention.
+    (Tensor Y, Tensor? Table) Project(Arena arena, string name, Linear linear, TokenSet set, bool image)
     {
-        Gpu gpu = arena.Gpu;
-        if (set.Positions is Tensor { Shape.Rank: 2 } positions)
+        if (image)
         {
-            Tensor table = arena.Take($"{name}_table", _type, new Shape(positions.Shape[0], _heads, _size)), sums = Rows(table);
-            linear.Multiply(gpu, positions, sums);
-            Bias.Forward(gpu, sums, linear.Bias, sums);
-            return (Multiply(arena, name, linear, set.X), table);
+            Tensor positions = set.Positions!.Value;
+            Tensor table = Product(arena, $"{name}_table", linear, positions.Reshape(new Shape(1, positions.Shape[0], positions.Shape[1])), true);
+            return (Product(arena, name, linear, set.X, false), table.Reshape(new Shape(positions.Shape[0], _heads, _size)));
         }
-        Tensor x = set.X;
-        if (set.Positions is Tensor own)
-        {
-            x = arena.Take($"{name}_sum", DType.F32, x.Shape);
-            Elementwise.Add(gpu, set.X, own, x);
-        }
-        Tensor y = Multiply(arena, name, linear, x);
-        Bias.Forward(gpu, Rows(y), linear.Bias, Rows(y));
-        return (y, null);
+        if (set.Positions is not Tensor own) return (Product(arena, name, linear, set.X, true), null);
+        Tensor sum = arena.Take($"{name}_sum", DType.F32, own.Shape);
+        Elementwise.Add(arena.Gpu, set.X, own, sum);
+        return (Product(arena, name, linear, sum, true), null);
     }
 
-    Tensor Multiply(Arena arena, string name, Linear linear, Tensor x)
+    // x·Wᵀ, or x·Wᵀ + bias, in the type of W, then rounded to that of the attention.
+    Tensor Product(Arena arena, string name, Linear linear, Tensor x, bool bias)
     {
-        Tensor y = arena.Take(name, _type, new Shape(x.Shape[0], x.Shape[1], _heads, _size));
+        Gpu gpu = arena.Gpu;
+        Tensor y = arena.Take(name, _type, Heads(x.Shape[0], x.Shape[1]));
         using ArenaScope scope = arena.Scope(name);
-        linear.Multiply(arena.Gpu, Cast.To(arena, "x", x, _type), Rows(y));
+        Tensor product = linear.Weight.DType == _type ? y : arena.Take("product", linear.Weight.DType, y.Shape);
+        linear.Multiply(gpu, x, Rows(product));
+        if (bias) Bias.Forward(gpu, Rows(product), linear.Bias, Rows(product));
+        if (product != y) Elementwise.Cast(gpu, product, y);
         return y;
     }
 
-    static Tensor Rows(Tensor heads) => heads.Reshape(new Shape(heads.Shape.Count / (heads.Shape[^1] * heads.Shape[^2]),
-        heads.Shape[^1] * heads.Shape[^2]));
+    Shape Heads(long batch, long tokens) => new(batch, tokens, _heads, _size);
+
+    Tensor Rows(Tensor x) => x.Reshape(new Shape(x.Shape.Count / (_heads * _size), _heads * _size));
 }
 
-/// <summary>Linear layers with ReLU between them, on tokens.</summary>
+/// <summary>Linear layers with ReLU between them, on tokens: all f32.</summary>
 sealed class Mlp
 {
-    readonly DType _type;
     readonly Linear[] _layers;
     readonly long _hidden;
 
     public Mlp(Parameters parameters, string[] names, long input, long hidden, long output)
     {
-        (_type, _hidden) = (parameters.Type, hidden);
-        _layers = [.. names.Select((layer, i) =>
-            new Linear(parameters, layer, i == 0 ? input : hidden, i == names.Length - 1 ? output : hidden))];
+        _hidden = hidden;
+        _layers = [.. names.Select((layer, i) => new Linear(
+            parameters, layer, i == 0 ? input : hidden, i == names.Length - 1 ? output : hidden, precise: true))];
     }
 
-    /// <summary>y (…, output) = the layers on x (…, input), or y += that; both f32. y may be x.</summary>
+    /// <summary>y (…, output) = the layers on x (…, input), or y += that. y may be x.</summary>
     public void Forward(Arena arena, Tensor x, Tensor y, bool add = false)
     {
         for (int i = 0; i < _layers.Length - 1; i++)
         {
-            Tensor hidden = arena.Take($"hidden{i}", _type, new Shape(x.Shape.Rows, _hidden));
-            _layers[i].Multiply(arena.Gpu, Cast.To(arena, "x", x, _type), hidden);
+            Tensor hidden = arena.Take($"hidden{i}", DType.F32, new Shape(x.Shape.Rows, _hidden));
+            _layers[i].Multiply(arena.Gpu, x, hidden);
             Bias.Relu(arena.Gpu, hidden, _layers[i].Bias, hidden);
             x = hidden;
         }
