@@ -79,7 +79,10 @@ for project in tests/EpSam.VirtualGpu.Tests tests/EpSam.Native.Tests; do
     failed_tests "$log" >>"$failures"
     if [ "$status" -ne 0 ] && { [ "${f:-0}" -eq 0 ] || grep -q "test run was aborted" "$log"; }; then
         echo "test.sh: $project ended with status $status; counted as a failed test" >&2
-        { echo "  $project ended with status $status; its last lines:"; tail -n 15 "$log" | cut -c 1-300; } >>"$failures"
+        {
+            echo "  $project ended with status $status; its last lines:"
+            tail -n 15 "$log" | cut -c 1-300
+        } >>"$failures"
         failed=$((failed + 1))
     fi
 done

@@ -22,5 +22,6 @@ extern "C" __global__ void apply(float* a, const float* b, Params p)
     tile[i & 31] = b[i] * p.scale;
     buffer[i & 15] = 1;
     __syncthreads();
-    if (i < p.n) a[i] = power(tile[31 - (i & 31)], p.n) + table[i & 3] + functions[i & 1](2.0f, 3) + *pointer + buffer[0];
+    if (i < p.n)
+        a[i] = power(tile[31 - (i & 31)], p.n) + table[i & 3] + functions[i & 1](2.0f, 3) + *pointer + buffer[0];
 }

@@ -2,7 +2,8 @@
 #include "device.h"
 struct __attribute__((aligned(16))) Float4 { float x, y, z, w; };
 
-extern "C" __global__ void mixed(double* out, const Float4* in, const unsigned char* bytes, short* words, int n, unsigned char flag)
+extern "C" __global__ void mixed(
+    double* out, const Float4* in, const unsigned char* bytes, short* words, int n, unsigned char flag)
 {
     double local[8];
     long long sum = 0;
