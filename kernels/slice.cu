@@ -1,5 +1,5 @@
-// Some rows of each batch copied to rows of another tensor: tokens of several tensors put together, one of them taken out.
-// One block a row.
+// Some rows of each batch copied to rows of another tensor: tokens of several tensors put together, one of them taken
+// out. One block a row.
 #include "common.cuh"
 
 constexpr int Threads = 128;

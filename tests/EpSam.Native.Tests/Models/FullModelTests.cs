@@ -7,7 +7,9 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Models;
 
-/// <summary>The published models with formula weights, from an image to masks, against recorded numbers of the official code.</summary>
+/// <summary>
+/// The published models with formula weights, from an image to masks, against recorded numbers of the official code.
+/// </summary>
 [Category("Slow")]
 public sealed class FullModelTests
 {
@@ -32,16 +34,19 @@ public sealed class FullModelTests
         shares["embedding"] = golden.Compare("embedding", embedding);
         shares["mean"] = golden.Compare("embedding/mean_abs", [(float)embedding.Average(v => Math.Abs((double)v))]);
         if (golden.Has("embedding_f16"))
-            shares["f16"] = golden.Compare("embedding_f16", [.. golden.Read<Half>("embedding_f16").Select(v => (float)v)], embedding);
+        {
+            float[] whole = [.. golden.Read<Half>("embedding_f16").Select(v => (float)v)];
+            shares["f16"] = golden.Compare("embedding_f16", whole, embedding);
+        }
         foreach ((string prompt, SamOutput actual) in new[] { "promptA", "promptB" }.Zip(run.Outputs))
         {
             shares[$"{prompt} sparse"] = golden.Compare($"{prompt}/sparse", actual.Sparse);
             shares[$"{prompt} masks"] = golden.Compare($"{prompt}/low_res4", actual.Masks);
             shares[$"{prompt} iou"] = golden.Compare($"{prompt}/iou4", actual.Iou);
         }
-        TestContext.Out.WriteLine($"encoder {run.EncoderSeconds:F2} s with all stages read back, two prompts {run.DecoderSeconds:F2} s, "
-            + Sizes.Text(run.MeasuredPeak));
-        Assert.That(shares, Has.Count.EqualTo(SamConfig.Published[model].Depth + (golden.Has("embedding_f16") ? 10 : 9)));
+        Report(run);
+        int recorded = SamConfig.Published[model].Depth + (golden.Has("embedding_f16") ? 10 : 9);
+        Assert.That(shares, Has.Count.EqualTo(recorded));
         Assert.That(shares.Where(s => !(s.Value <= 1)), Is.Empty, "shares of the tolerance above 1");
     }
 
@@ -49,14 +54,21 @@ public sealed class FullModelTests
     public void VitB_InBF16_AgreesWithF32()
     {
         Golden golden = Golden.Open("s02_sam_full/vit_b/values.safetensors");
-        SamRun run = new(new SamInput(SamConfig.VitB, DType.BF16, CheckFlags.None, PromptA, PromptB) { Images = Truck() });
-        TestContext.Out.WriteLine($"encoder {run.EncoderSeconds:F2} s, two prompts {run.DecoderSeconds:F2} s, {Sizes.Text(run.MeasuredPeak)}");
+        SamInput input = new(SamConfig.VitB, DType.BF16, CheckFlags.None, PromptA, PromptB) { Images = Truck() };
+        SamRun run = new(input);
+        Report(run);
         Assert.Multiple(() =>
         {
             foreach ((string prompt, SamOutput actual) in new[] { "promptA", "promptB" }.Zip(run.Outputs))
-                Precision.Compare(prompt, golden.Read<float>($"{prompt}/low_res4"), actual.Masks, golden.Read<float>($"{prompt}/iou4"), actual.Iou);
+            {
+                float[] masks = golden.Read<float>($"{prompt}/low_res4"), iou = golden.Read<float>($"{prompt}/iou4");
+                Precision.Compare(prompt, masks, actual.Masks, iou, actual.Iou);
+            }
         });
     }
+
+    static void Report(SamRun run) => TestContext.Out.WriteLine(
+        $"encoder {run.EncoderSeconds:F1} s, two prompts {run.DecoderSeconds:F1} s, {Sizes.Text(run.MeasuredPeak)}");
 
     // In pixels of the original; the frame's are longer by the same ratio as the sides after rounding to whole pixels.
     static Prompts PromptA => Prompts.Of(InFrame(320, 240), [1], null, null);

@@ -28,14 +28,19 @@ public sealed class MaskDecoderTests
     {
         Golden golden = Decoder;
         Dictionary<string, float[]> stages = [];
-        _ = new SamRun(OnEmbeddings(DType.F32, Prompts.Of(Inputs, Points5)) with { Observe = (name, values) => stages[name] = values });
+        SamInput input = OnEmbeddings(DType.F32, Prompts.Of(Inputs, Points5));
+        _ = new SamRun(input with { Observe = (name, values) => stages[name] = values });
         Assert.Multiple(() =>
         {
             foreach (string stage in new[]
             {
-                "layer0_tokens", "layer0_image", "layer1_tokens", "layer1_image", "transformer_tokens", "transformer_image", "hyper_in",
+                "layer0_tokens", "layer0_image", "layer1_tokens", "layer1_image", "transformer_tokens",
+                "transformer_image", "hyper_in",
             })
-                Assert.That(golden.Compare($"dec_internal/{Points5}/{stage}", stages[stage]), Is.LessThanOrEqualTo(1), stage);
+            {
+                double share = golden.Compare($"dec_internal/{Points5}/{stage}", stages[stage]);
+                Assert.That(share, Is.LessThanOrEqualTo(1), stage);
+            }
             float[] pe = EncoderRun.ChannelsLast(Encoder.Read<float>("dense_pe"), 64, 256);
             Assert.That(Encoder.Compare("dense_pe", pe, stages["dense_pe"]), Is.LessThanOrEqualTo(1), "dense_pe");
         });
@@ -86,9 +91,11 @@ public sealed class MaskDecoderTests
             // The goldens have no tolerance here: those of the same prompts, both on the first image there, stand in.
             foreach ((int i, string prompt) in new[] { (0, Points5), (1, "batch2_boxes") })
             {
-                Assert.That(golden.Compare($"prompt/{prompt}/low_res_multi", golden.Read<float>($"forward2/{i}/low_res_logits"),
-                    run.Outputs[i].Masks), Is.LessThanOrEqualTo(1), $"image {i}, low_res");
-                Assert.That(golden.Compare($"prompt/{prompt}/iou_multi", golden.Read<float>($"forward2/{i}/iou"), run.Outputs[i].Iou),
+                float[] masks = golden.Read<float>($"forward2/{i}/low_res_logits");
+                float[] iou = golden.Read<float>($"forward2/{i}/iou");
+                Assert.That(golden.Compare($"prompt/{prompt}/low_res_multi", masks, run.Outputs[i].Masks),
+                    Is.LessThanOrEqualTo(1), $"image {i}, low_res");
+                Assert.That(golden.Compare($"prompt/{prompt}/iou_multi", iou, run.Outputs[i].Iou),
                     Is.LessThanOrEqualTo(1), $"image {i}, iou");
             }
         });
@@ -103,8 +110,8 @@ public sealed class MaskDecoderTests
         (SamOutput one, SamOutput two) = (run.Outputs[0], run.Outputs[1]);
         Assert.Multiple(() =>
         {
-            Assert.That(run.Outputs[2].Masks.AsSpan().SequenceEqual([.. two.Masks, .. one.Masks]), "masks, image 1 first");
-            Assert.That(run.Outputs[3].Masks.AsSpan().SequenceEqual([.. one.Masks, .. two.Masks]), "masks, image 0 first");
+            Assert.That(run.Outputs[2].Masks.AsSpan().SequenceEqual([.. two.Masks, .. one.Masks]), "image 1 first");
+            Assert.That(run.Outputs[3].Masks.AsSpan().SequenceEqual([.. one.Masks, .. two.Masks]), "image 0 first");
             Assert.That(run.Outputs[2].Iou, Is.EqualTo([.. two.Iou, .. one.Iou]));
             Assert.That(run.Outputs[3].Iou, Is.EqualTo([.. one.Iou, .. two.Iou]));
             Assert.That(one.Masks, Is.Not.EqualTo(two.Masks[..one.Masks.Length]));
@@ -127,8 +134,10 @@ public sealed class MaskDecoderTests
         SamOutput all = new SamRun(OnEmbeddings(DType.F32, prompts)).Outputs[0];
         foreach ((int first, int count) in new[] { (0, 1), (1, 3), (2, 1) })
         {
-            SamOutput some = new SamRun(OnEmbeddings(DType.F32, prompts) with { First = first, Count = count }).Outputs[0];
-            Assert.That(some.Masks.AsSpan().SequenceEqual(Some(all.Masks, 4, first, count, 64 * 64)), $"{count} masks from {first}");
+            SamInput input = OnEmbeddings(DType.F32, prompts) with { First = first, Count = count };
+            SamOutput some = new SamRun(input).Outputs[0];
+            float[] expected = Some(all.Masks, 4, first, count, 64 * 64);
+            Assert.That(some.Masks.AsSpan().SequenceEqual(expected), $"{count} masks from {first}");
             Assert.That(some.Iou, Is.EqualTo(Some(all.Iou, 4, first, count, 1)));
         }
     }
@@ -137,7 +146,8 @@ public sealed class MaskDecoderTests
     public void Tiny_InBF16_AgreesWithF32()
     {
         Golden inputs = Inputs;
-        string[] names = ["point1", Points5, "box", "box_points", "mask", "mask_point", "none", "batch3_points2", "batch2_boxes"];
+        string[] names =
+            ["point1", Points5, "box", "box_points", "mask", "mask_point", "none", "batch3_points2", "batch2_boxes"];
         SamInput input = new(TinyModel.Config, DType.F32, CheckFlags.All, [.. names.Select(n => Prompts.Of(inputs, n))])
         {
             Images = TinyModel.Images(),
@@ -146,7 +156,10 @@ public sealed class MaskDecoderTests
         Assert.Multiple(() =>
         {
             for (int i = 0; i < names.Length; i++)
-                Precision.Compare(names[i], exact.Outputs[i].Masks, rounded.Outputs[i].Masks, exact.Outputs[i].Iou, rounded.Outputs[i].Iou);
+            {
+                (SamOutput a, SamOutput b) = (exact.Outputs[i], rounded.Outputs[i]);
+                Precision.Compare(names[i], a.Masks, b.Masks, a.Iou, b.Iou);
+            }
         });
     }
 
@@ -155,9 +168,9 @@ public sealed class MaskDecoderTests
     {
         foreach ((string kind, int first, int count) in new[] { ("single", 0, 1), ("multi", 1, 3) })
         {
-            Assert.That(golden.Compare($"{name}/low_res_{kind}", Some(actual.Masks, 4, first, count, 64 * 64)),
-                Is.LessThanOrEqualTo(1), $"low_res_{kind}");
-            Assert.That(golden.Compare($"{name}/iou_{kind}", Some(actual.Iou, 4, first, count, 1)), Is.LessThanOrEqualTo(1), $"iou_{kind}");
+            float[] masks = Some(actual.Masks, 4, first, count, 64 * 64), iou = Some(actual.Iou, 4, first, count, 1);
+            Assert.That(golden.Compare($"{name}/low_res_{kind}", masks), Is.LessThanOrEqualTo(1), $"low_res_{kind}");
+            Assert.That(golden.Compare($"{name}/iou_{kind}", iou), Is.LessThanOrEqualTo(1), $"iou_{kind}");
         }
     }
 

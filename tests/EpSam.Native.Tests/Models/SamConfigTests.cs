@@ -1,6 +1,7 @@
 using EpSam.Cases;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Nn;
+using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Tests.Models;
@@ -35,6 +36,15 @@ public sealed class SamConfigTests
         else Assert.That(() => SamConfig.FromJson(json),
             Throws.TypeOf<SamConfigException>().With.Message.Contains(message));
     }
+
+    // What the image encoder alone could do with is refused when the decoder is made.
+    [TestCase("""{ "out_channels": 128 }""", "out_channels must be 64 or 256 for the mask decoder, got 128")]
+    [TestCase("""{ "out_channels": 64 }""", "out_channels / decoder_heads must be 16 or 32, got 64 / 8")]
+    [TestCase("""{ "mask_in_channels": 8 }""", "mask_in_channels must be a multiple of 16, got 8")]
+    [TestCase("""{ "multimask_outputs": 2 }""", "multimask_outputs must be 3, 7, 11, ..., got 2")]
+    public void Decoder_OfImpossibleSizes_IsRefusedByName(string json, string message) => Assert.That(
+        () => Plan.Of(arena => _ = new MaskDecoder(SamConfig.FromJson(json), new Parameters(arena, DType.F32))),
+        Throws.TypeOf<SamConfigException>().With.Message.EqualTo(message));
 
     [Test]
     public void Infer_WithoutAnEncoder_NamesTheFirstMissingTensor() =>

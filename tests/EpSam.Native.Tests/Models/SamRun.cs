@@ -1,5 +1,5 @@
-// One run of a whole model as tests want it: planned, weights loaded, images or their embeddings in, several calls of prompt
-// encoder and mask decoder, the outputs of all stages out.
+// One run of a whole model as tests want it: planned, weights loaded, images or their embeddings in, several calls of
+// prompt encoder and mask decoder, the outputs of all stages out.
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using EpSam.Cases;
@@ -14,7 +14,7 @@ using Memory = EpSam.Native.Runtime.Arena;
 
 namespace EpSam.Native.Tests.Models;
 
-/// <summary>What a run starts from: images (B, size, size, 3) or embeddings (B, H, W, C), and which masks are wanted.</summary>
+/// <summary>What a run starts from: images (B, size, size, 3) or embeddings (B, H, W, C), and what is wanted.</summary>
 internal sealed record SamInput(SamConfig Config, DType Type, CheckFlags Checks, params Prompts[] Prompts)
 {
     public float[]? Images { get; init; }
@@ -22,14 +22,16 @@ internal sealed record SamInput(SamConfig Config, DType Type, CheckFlags Checks,
     public IParameterSource? Weights { get; init; } // null: the formula's
     public int First { get; init; }
     public int Count { get; init; } = 4;
-    public Action<string, float[]>? Observe { get; init; } // stages, channels last; of the decoder for every call
+    public Action<string, float[]>? Observe { get; init; } // every stage, channels last; of the decoder in every call
 
     public long Batch => Images is not null
         ? Images.Length / (3L * Config.ImageSize * Config.ImageSize)
         : Embeddings!.Length / ((long)Config.GridSize * Config.GridSize * Config.OutChannels);
 }
 
-/// <summary>What one call made, in f32: sparse (P, n, C), dense (P, H, W, C) of masks, masks (P, M, 4H, 4W), iou (P, M).</summary>
+/// <summary>
+/// What one call made, in f32: sparse (P, n, C), dense (P, H, W, C) of masks, masks (P, M, 4H, 4W), iou (P, M).
+/// </summary>
 internal sealed record SamOutput(float[] Sparse, float[] Dense, float[] Masks, float[] Iou);
 
 internal sealed class SamRun
@@ -48,12 +50,13 @@ internal sealed class SamRun
         using Gpu gpu = new(card.Driver, card.Blas);
         using (Memory arena = new(gpu, Plan))
         {
-            Model model = new(arena, input) { Observe = input.Observe is { } observe ? (name, x) => observe(name, Download(gpu, x)) : null };
+            Model model = new(arena, input);
+            if (input.Observe is { } observe) model.Observe = (name, x) => observe(name, Download(gpu, x));
             model.Upload();
             (EncoderSeconds, DecoderSeconds) = model.Run();
             Embeddings = Download(gpu, model.Embeddings);
-            Outputs = [.. model.Calls.Select(c => new SamOutput(
-                Download(gpu, c.Sparse), c.Masks is null ? [] : Download(gpu, c.Dense), Download(gpu, c.Logits), Download(gpu, c.Iou)))];
+            Outputs = [.. model.Calls.Select(c => new SamOutput(Download(gpu, c.Sparse),
+                c.Masks is null ? [] : Download(gpu, c.Dense), Download(gpu, c.Logits), Download(gpu, c.Iou)))];
             MeasuredPeak = arena.Peak;
         }
         Assert.That(MeasuredPeak, Is.EqualTo(Plan.Peak), "planned and measured bytes");
@@ -79,8 +82,8 @@ internal sealed class SamRun
         return [.. Values.Decode(bytes, tensor.DType).Select(v => (float)v)];
     }
 
-    sealed record Call(Prompts Prompts, Tensor Points, Tensor Labels, Tensor ImageOf, Tensor? Masks, Tensor Sparse, Tensor Dense,
-        Tensor Logits, Tensor Iou);
+    sealed record Call(Prompts Prompts, Tensor Points, Tensor Labels, Tensor ImageOf, Tensor? Masks, Tensor Sparse,
+        Tensor Dense, Tensor Logits, Tensor Iou);
 
     // Made twice, on the planner's arena and on the real one.
     sealed class Model
@@ -107,17 +110,20 @@ internal sealed class SamRun
 
         public Tensor Embeddings { get; }
         public Call[] Calls { get; }
-        public Action<string, Tensor>? Observe { get; init; }
+        public Action<string, Tensor>? Observe { get; set; }
 
         Call Keep(Prompts prompts)
         {
             (long p, long n) = (prompts.Count, prompts.PointsEach);
             bool masks = prompts.Masks is not null;
-            return new Call(prompts, _arena.Keep("points", DType.F32, new Shape(p, n, 2)), _arena.Keep("labels", DType.I32, new Shape(p, n)),
-                _arena.Keep("image_of", DType.I32, new Shape(p)), masks ? _arena.Keep("mask", DType.F32, _promptEncoder.MaskShape(p)) : null,
+            return new Call(prompts,
+                _arena.Keep("points", DType.F32, new Shape(p, n, 2)), _arena.Keep("labels", DType.I32, new Shape(p, n)),
+                _arena.Keep("image_of", DType.I32, new Shape(p)),
+                masks ? _arena.Keep("mask", DType.F32, _promptEncoder.MaskShape(p)) : null,
                 _arena.Keep("sparse", DType.F32, _promptEncoder.SparseShape(p, n)),
                 masks ? _arena.Keep("dense", _input.Type, _promptEncoder.DenseShape(p)) : _promptEncoder.NoMask,
-                _arena.Keep("masks", DType.F32, _decoder.MaskShape(p, _input.Count)), _arena.Keep("iou", DType.F32, new Shape(p, _input.Count)));
+                _arena.Keep("masks", DType.F32, _decoder.MaskShape(p, _input.Count)),
+                _arena.Keep("iou", DType.F32, new Shape(p, _input.Count)));
         }
 
         public void Upload()
@@ -159,7 +165,8 @@ internal sealed class SamRun
             {
                 _promptEncoder.Sparse(_arena, call.Points, call.Labels, call.Sparse);
                 if (call.Masks is Tensor masks) _promptEncoder.Dense(_arena, masks, call.Dense);
-                _decoder.Forward(_arena, Embeddings, call.ImageOf, _pe, call.Sparse, call.Dense, call.Logits, call.Iou, _input.First);
+                _decoder.Forward(_arena, Embeddings, call.ImageOf, _pe, call.Sparse, call.Dense, call.Logits, call.Iou,
+                    _input.First);
             }
             _arena.Gpu.Synchronize();
             return (encoder, Stopwatch.GetElapsedTime(start).TotalSeconds - encoder);

@@ -10,8 +10,8 @@ internal static class TinyModel
 
     public static SamConfig Config { get; } = new()
     {
-        ImageSize = 256, EmbedDim = 96, Depth = 4, Heads = 3, MlpDim = 384, WindowSize = 7, GlobalBlocks = [1, 3], OutChannels = 64,
-        DecoderMlpDim = 128, DecoderHeads = 4, IouHeadHiddenDim = 64,
+        ImageSize = 256, EmbedDim = 96, Depth = 4, Heads = 3, MlpDim = 384, WindowSize = 7, GlobalBlocks = [1, 3],
+        OutChannels = 64, DecoderMlpDim = 128, DecoderHeads = 4, IouHeadHiddenDim = 64,
     };
 
     /// <summary>A photograph that the goldens hold preprocessed, and bytes by formula.</summary>
@@ -24,5 +24,6 @@ internal static class TinyModel
     }
 
     /// <summary>As SAM normalises red, green, blue.</summary>
-    public static float[] Normalised(byte[] pixels) => [.. pixels.Select((b, i) => (b - Mean[i % 3]) / Deviation[i % 3])];
+    public static float[] Normalised(byte[] pixels) =>
+        [.. pixels.Select((b, i) => (b - Mean[i % 3]) / Deviation[i % 3])];
 }

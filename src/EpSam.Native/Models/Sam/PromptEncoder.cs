@@ -1,5 +1,6 @@
-// SAM's prompt encoder, as segment_anything/modeling/prompt_encoder.py: points and corners of boxes become tokens, masks an
-// image to be added to the image's embedding. Channels last. Tokens are f32 in either precision, as the decoder keeps them.
+// SAM's prompt encoder, as segment_anything/modeling/prompt_encoder.py: points and corners of boxes become tokens,
+// masks become an image to be added to the image's embedding. Channels last. Tokens are f32 in either precision, as
+// the decoder keeps them.
 //   P prompts, n points of a prompt, H x W tokens of an image, C channels
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
@@ -8,7 +9,9 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Models.Sam;
 
-/// <summary>Points, boxes and masks to embeddings. Its parameters are placed when it is made, and filled by Parameters.Load.</summary>
+/// <summary>
+/// Points, boxes and masks to embeddings. Its parameters are placed when it is made, and filled by Parameters.Load.
+/// </summary>
 public sealed class PromptEncoder
 {
     readonly SamConfig _config;
@@ -23,11 +26,12 @@ public sealed class PromptEncoder
     /// <param name="name">What their names begin with.</param>
     public PromptEncoder(SamConfig config, Parameters parameters, string name = "prompt_encoder")
     {
-        config.Check();
+        config.CheckDecoder();
         (_config, _type) = (config, parameters.Type);
         long c = config.OutChannels;
         _gaussian = parameters.Vector($"{name}.pe_layer.positional_encoding_gaussian_matrix", 2, c / 2);
-        Tensor[] points = [.. Enumerable.Range(0, 4).Select(i => parameters.Vector($"{name}.point_embeddings.{i}.weight", 1, c))];
+        Tensor[] points = [.. Enumerable.Range(0, 4)
+            .Select(i => parameters.Vector($"{name}.point_embeddings.{i}.weight", 1, c))];
         Tensor none = parameters.Vector($"{name}.not_a_point_embed.weight", 1, c);
         _labels = new PointLabels(none, points[0], points[1], points[2], points[3]);
         _maskDownscaling = new MaskDownscaling(config, parameters, $"{name}.mask_downscaling");
@@ -44,17 +48,24 @@ public sealed class PromptEncoder
     public Shape MaskShape(long prompts) => new(prompts, 4L * _config.GridSize, 4L * _config.GridSize);
 
     /// <summary>The shape of what masks become: (P, H, W, C).</summary>
-    public Shape DenseShape(long prompts) => new(prompts, _config.GridSize, _config.GridSize, _config.OutChannels);
+    public Shape DenseShape(long prompts) =>
+        new(prompts, _config.GridSize, _config.GridSize, _config.OutChannels);
 
     /// <summary>
-    /// points (P, n, 2) f32, x and y in pixels of the model's frame, and labels (P, n) i32 to sparse (P, n, C) f32. Labels are 0
-    /// (not the object), 1 (the object), 2 and 3 (first and second corner of a box), -1 (nothing). The reference puts
-    /// points before corners, and one nothing after the points where there is no box. Does not synchronise.
+    /// points (P, n, 2) f32, x and y in pixels of the model's frame, and labels (P, n) i32 to sparse (P, n, C) f32.
+    /// Labels are 0 (not the object), 1 (the object), 2 and 3 (first and second corner of a box), -1 (nothing). The
+    /// reference puts points before corners, and one nothing after the points where there is no box. Does not
+    /// synchronise.
     /// </summary>
-    public void Sparse(Arena arena, Tensor points, Tensor labels, Tensor sparse) =>
-        PointEncoding.Forward(arena.Gpu, points, labels, _gaussian, _labels, _config.ImageSize, _config.ImageSize, sparse);
+    public void Sparse(Arena arena, Tensor points, Tensor labels, Tensor sparse)
+    {
+        int side = _config.ImageSize;
+        PointEncoding.Forward(arena.Gpu, points, labels, _gaussian, _labels, side, side, sparse);
+    }
 
-    /// <summary>masks (P, 4H, 4W) f32, logits, to dense (P, H, W, C) of the model's precision. Does not synchronise.</summary>
+    /// <summary>
+    /// masks (P, 4H, 4W) f32, logits, to dense (P, H, W, C) of the model's precision. Does not synchronise.
+    /// </summary>
     public void Dense(Arena arena, Tensor masks, Tensor dense)
     {
         long prompts = dense.Shape[0];
@@ -64,7 +75,9 @@ public sealed class PromptEncoder
         _maskDownscaling.Forward(arena, masks, dense);
     }
 
-    /// <summary>pe (H, W, C) of the model's precision: the positions of the tokens of an image. Does not synchronise.</summary>
+    /// <summary>
+    /// pe (H, W, C) of the model's precision: the positions of the tokens of an image. Does not synchronise.
+    /// </summary>
     public void DensePe(Arena arena, Tensor pe)
     {
         Expect.Same("PromptEncoder", "pe", pe, new Tensor(default, _type, DensePeShape));
@@ -81,7 +94,8 @@ sealed class MaskDownscaling(SamConfig config, Parameters parameters, string nam
     readonly Tensor _conv1 = parameters.Matrix($"{name}.0.weight", config.MaskInChannels / 4, 1, 2, 2);
     readonly Tensor _bias1 = parameters.Vector($"{name}.0.bias", config.MaskInChannels / 4);
     readonly Norm _norm1 = new(parameters, $"{name}.1", config.MaskInChannels / 4, ImageEncoder.Eps);
-    readonly Tensor _conv2 = parameters.Matrix($"{name}.3.weight", config.MaskInChannels, config.MaskInChannels / 4, 2, 2);
+    readonly Tensor _conv2 =
+        parameters.Matrix($"{name}.3.weight", config.MaskInChannels, config.MaskInChannels / 4, 2, 2);
     readonly Tensor _bias2 = parameters.Vector($"{name}.3.bias", config.MaskInChannels);
     readonly Norm _norm2 = new(parameters, $"{name}.4", config.MaskInChannels, ImageEncoder.Eps);
     readonly Tensor _conv3 = parameters.Matrix($"{name}.6.weight", config.OutChannels, config.MaskInChannels, 1, 1);

@@ -116,6 +116,19 @@ public sealed record SamConfig
             Require(block >= 0 && block < Depth, $"global_blocks must be 0 to {Depth - 1}, got {block}");
     }
 
+    /// <summary>Check, and what the kernels of prompt encoder and mask decoder ask for.</summary>
+    internal void CheckDecoder()
+    {
+        Check();
+        Require(OutChannels is 64 or 256, $"out_channels must be 64 or 256 for the mask decoder, got {OutChannels}");
+        int size = OutChannels / DecoderHeads; // of a head among tokens; half of it where the image is one side
+        Require(size is 16 or 32, $"out_channels / decoder_heads must be 16 or 32, got {OutChannels} / {DecoderHeads}");
+        Require(MaskInChannels % 16 == 0, $"mask_in_channels must be a multiple of 16, got {MaskInChannels}");
+        Require(DecoderMlpDim % 4 == 0, $"decoder_mlp_dim must be a multiple of 4, got {DecoderMlpDim}");
+        Require(IouHeadHiddenDim % 4 == 0, $"iou_head_hidden_dim must be a multiple of 4, got {IouHeadHiddenDim}");
+        Require(MultimaskOutputs % 4 == 3, $"multimask_outputs must be 3, 7, 11, ..., got {MultimaskOutputs}");
+    }
+
     /// <summary>
     /// From the shapes of a checkpoint: all but the decoder's heads. Throws <see cref="SamConfigException"/> when it is no SAM.
     /// </summary>

@@ -1,12 +1,13 @@
 // The transformer of SAM's mask decoder, as segment_anything/modeling/transformer.py: tokens of a prompt attend to each
 // other and to the image, and the image attends to them. Two things are not as there, for memory and speed alone:
-//   (x + positions)·Wᵀ is made as x·Wᵀ + positions·Wᵀ for the image, whose positions are the same for all prompts: a sum as
-//     large as the image stream is never made;
-//   before the first layer changes it, the image is the same for all its prompts (unless they have masks): its projections
-//     there are made once an image.
-// In bf16 only what is as large as the image is bf16: its stream, its projections and the attention that reads them. What
-// is made of prompt tokens alone, streams, projections, MLPs and their weights, is f32: it is a thousandth of the memory
-// and of the work, and half of the error. The image stream may be rounded, as each of its residuals ends in a norm.
+//   (x + positions)·Wᵀ is made as x·Wᵀ + positions·Wᵀ for the image, whose positions are the same for all prompts: a
+//     sum as large as the image stream is never made;
+//   before the first layer changes it, the image is the same for all its prompts (unless they have masks): its
+//     projections there are made once an image.
+// In bf16 only what is as large as the image is bf16: its stream, its projections and the attention that reads them.
+// What is made of prompt tokens alone (stream, projections, MLPs and their weights) is f32: a hundredth of the memory
+// and of the work, and in bf16 half of the error. The image stream may be rounded: each of its two residuals ends in a
+// norm.
 //   B images, P prompts, T tokens of a prompt, S tokens of an image, C channels, N heads of K
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
@@ -38,11 +39,11 @@ sealed class TwoWayTransformer
         _finalNorm = new Norm(parameters, $"{name}.norm_final_attn", config.OutChannels, Eps);
     }
 
-    /// <summary>tokens (P, T, C) f32, in place; what becomes of image, in result (P, S, C), which may be its X.</summary>
+    /// <summary>tokens (P, T, C) f32, in place; result (P, S, C) = what becomes of the image, may be its X.</summary>
     public void Forward(Arena arena, Tensor tokens, TokenSet image, Tensor result, Action<string, Tensor>? observe)
     {
-        Tensor positions = arena.Take("positions", tokens.DType, tokens.Shape); // the tokens as they come are their positions
-        Elementwise.Copy(arena.Gpu, tokens, positions);
+        Tensor positions = arena.Take("positions", tokens.DType, tokens.Shape);
+        Elementwise.Copy(arena.Gpu, tokens, positions); // the tokens as they come are their positions
         TokenSet prompt = new(tokens, positions);
         for (int i = 0; i < _layers.Length; i++)
         {
@@ -51,12 +52,15 @@ sealed class TwoWayTransformer
             observe?.Invoke($"layer{i}_tokens", tokens);
             observe?.Invoke($"layer{i}_image", result);
         }
-        using (arena.Scope("final_attn_token_to_image")) _finalAttention.Forward(arena, prompt, image, tokens, add: true);
+        using (arena.Scope("final_attn_token_to_image"))
+            _finalAttention.Forward(arena, prompt, image, tokens, add: true);
         _finalNorm.Forward(arena, tokens, tokens);
     }
 }
 
-/// <summary>Tokens to tokens, tokens to image, an MLP on tokens, image to tokens; each added to its stream and normalised.</summary>
+/// <summary>
+/// Tokens to tokens, tokens to image, an MLP on tokens, image to tokens; each is added to its stream and normalised.
+/// </summary>
 sealed class TwoWayBlock(SamConfig config, Parameters parameters, string name, bool first)
 {
     readonly TokenAttention _selfAttention = TokenAttention.Self(config, parameters, $"{name}.self_attn");
@@ -90,7 +94,9 @@ sealed class TwoWayBlock(SamConfig config, Parameters parameters, string name, b
     }
 }
 
-/// <summary>Attention with q, k and v projected, to fewer channels where the image is one of its sides, and back.</summary>
+/// <summary>
+/// Attention with q, k and v projected, to half of the channels where the image is one of its sides, and back.
+/// </summary>
 sealed class TokenAttention
 {
     readonly DType _type; // of the attention itself
@@ -98,7 +104,8 @@ sealed class TokenAttention
     readonly long _heads, _size;
     readonly Linear _q, _k, _v, _out;
 
-    TokenAttention(SamConfig config, Parameters parameters, string name, bool fromImage = false, bool toImage = false)
+    TokenAttention(
+        SamConfig config, Parameters parameters, string name, bool fromImage = false, bool toImage = false)
     {
         (_fromImage, _toImage, _heads) = (fromImage, toImage, config.DecoderHeads);
         _type = fromImage || toImage ? parameters.Type : DType.F32;
@@ -110,7 +117,8 @@ sealed class TokenAttention
         _out = new Linear(parameters, $"{name}.out_proj", inner, c, precise: !fromImage);
     }
 
-    public static TokenAttention Self(SamConfig config, Parameters parameters, string name) => new(config, parameters, name);
+    public static TokenAttention Self(SamConfig config, Parameters parameters, string name) =>
+        new(config, parameters, name);
 
     public static TokenAttention TokenToImage(SamConfig config, Parameters parameters, string name) =>
         new(config, parameters, name, toImage: true);
@@ -130,10 +138,11 @@ sealed class TokenAttention
             (Tensor k, Tensor? kTable) = Project(arena, "k", _k, to, _toImage);
             Tensor v = Product(arena, "v", _v, to.X, bias: !_toImage);
             Tensor logSumExp = arena.Take("log_sum_exp", DType.F32, new Shape(prompts, _heads, queries));
-            CrossAttention.Forward(gpu, q, k, v, (float)(1 / Math.Sqrt(_size)), found, logSumExp, qTable, kTable, from.Of, to.Of);
+            float scale = (float)(1 / Math.Sqrt(_size));
+            CrossAttention.Forward(gpu, q, k, v, scale, found, logSumExp, qTable, kTable, from.Of, to.Of);
         }
         Tensor rows = Cast.To(arena, "rows", Rows(found), _out.Weight.DType);
-        if (_toImage) Bias.Forward(gpu, rows, _v.Bias, rows); // of v; weights of a softmax sum to 1, and here tokens are few
+        if (_toImage) Bias.Forward(gpu, rows, _v.Bias, rows); // here tokens are few, and a softmax's weights sum to 1
         _out.Forward(gpu, rows, y, add);
     }
 
@@ -142,14 +151,19 @@ sealed class TokenAttention
     {
         if (image)
         {
-            Tensor positions = set.Positions!.Value;
-            Tensor table = Product(arena, $"{name}_table", linear, positions.Reshape(new Shape(1, positions.Shape[0], positions.Shape[1])), true);
-            return (Product(arena, name, linear, set.X, false), table.Reshape(new Shape(positions.Shape[0], _heads, _size)));
+            Tensor positions = set.Positions!.Value; // (S, C)
+            long tokens = positions.Shape[0];
+            positions = positions.Reshape(new Shape(1, tokens, positions.Shape[1]));
+            Tensor table = Product(arena, $"{name}_table", linear, positions, bias: true);
+            return (Product(arena, name, linear, set.X, bias: false), table.Reshape(new Shape(tokens, _heads, _size)));
         }
-        if (set.Positions is not Tensor own) return (Product(arena, name, linear, set.X, true), null);
-        Tensor sum = arena.Take($"{name}_sum", DType.F32, own.Shape);
-        Elementwise.Add(arena.Gpu, set.X, own, sum);
-        return (Product(arena, name, linear, sum, true), null);
+        Tensor x = set.X;
+        if (set.Positions is Tensor own)
+        {
+            x = arena.Take($"{name}_sum", DType.F32, own.Shape);
+            Elementwise.Add(arena.Gpu, set.X, own, x);
+        }
+        return (Product(arena, name, linear, x, bias: true), null);
     }
 
     // x·Wᵀ, or x·Wᵀ + bias, in the type of W, then rounded to that of the attention.
