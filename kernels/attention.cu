@@ -32,11 +32,12 @@ constexpr int Keys = 64; // slots of a tile
 // 16-byte chunk c of row r lies at chunk swizzle(r, c) of its row, so that all 32 banks are touched once both by
 // ldmatrix (one chunk column of 8 rows) and by the copies (two neighbouring chunks of 4 rows). Rows of 64 values are 8
 // chunks; rows of 80 are 10, which alone would make r and r + 4 collide; rows of 32 are 4, and every other one starts
-// in bank 0.
+// in bank 0; rows of 16 are 2, and every fourth one does.
 template <int K> device int swizzle(int row, int chunk)
 {
-    static_assert(K == 32 || K == 64 || K == 80, "head size");
-    return K == 32 ? chunk ^ (row >> 1 & 3)
+    static_assert(K == 16 || K == 32 || K == 64 || K == 80, "head size");
+    return K == 16 ? chunk ^ (row >> 2 & 1)
+        : K == 32 ? chunk ^ (row >> 1 & 3)
         : K == 64 ? chunk ^ ((row & 3) << 1 | (row >> 2 & 1))
         : chunk ^ (row >> 2 & 1);
 }
@@ -247,7 +248,7 @@ template <int K, int Columns, bool Relative> device void attention_bf16(const At
     }
 }
 
-// attention_fwd_bf16_k{32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is the
+// attention_fwd_bf16_k{16,32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is the
 // padded width of a key tile: 16 for W <= 16, 32 for W <= 32, else 64.
 //   in    qkv (B, T, 3, N, K) bf16, rel_h (B, N, T, H) bf16, rel_w (B, N, T, W) bf16, T = H·W
 //   out   out (B, T, N·K) bf16, lse (B, N, T) f32
@@ -264,6 +265,9 @@ template <int K, int Columns, bool Relative> device void attention_bf16(const At
     {                                                                                                                  \
         attention_bf16<K, Columns, true>({qkv, rel_h, rel_w, out, lse, height, width, heads, height * width, scale});  \
     }
+ATTENTION(attention_fwd_bf16_k16_w64, 16, 64, 3)
+ATTENTION(attention_fwd_bf16_k16_w32, 16, 32, 3)
+ATTENTION(attention_fwd_bf16_k16_w16, 16, 16, 3)
 ATTENTION(attention_fwd_bf16_k32_w64, 32, 64, 3)
 ATTENTION(attention_fwd_bf16_k32_w32, 32, 32, 3)
 ATTENTION(attention_fwd_bf16_k32_w16, 32, 16, 3)
@@ -274,7 +278,7 @@ ATTENTION(attention_fwd_bf16_k80_w64, 80, 64, 2)
 ATTENTION(attention_fwd_bf16_k80_w32, 80, 32, 2)
 ATTENTION(attention_fwd_bf16_k80_w16, 80, 16, 3)
 
-// attention_fwd_bf16_k{32,64,80}_no_bias: softmax(scale * q·k)·v for each image and head.
+// attention_fwd_bf16_k{16,32,64,80}_no_bias: softmax(scale * q·k)·v for each image and head.
 //   in    qkv (B, T, 3, N, K) bf16                   out  out (B, T, N·K) bf16, lse (B, N, T) f32
 //   args  qkv, out, lse, T i32, N i32, scale f32
 //   launch grid (ceil(T/64), N, B), block 128 = 4 warps, 16 queries a warp; shared 256·K B; regs <= 255
@@ -288,6 +292,7 @@ ATTENTION(attention_fwd_bf16_k80_w16, 80, 16, 3)
     {                                                                                                                  \
         attention_bf16<K, 64, false>({qkv, nullptr, nullptr, out, lse, 1, tokens, heads, tokens, scale});              \
     }
+ATTENTION_NO_BIAS(attention_fwd_bf16_k16_no_bias, 16, 3)
 ATTENTION_NO_BIAS(attention_fwd_bf16_k32_no_bias, 32, 3)
 ATTENTION_NO_BIAS(attention_fwd_bf16_k64_no_bias, 64, 3)
 ATTENTION_NO_BIAS(attention_fwd_bf16_k80_no_bias, 80, 3)
@@ -460,7 +465,7 @@ template <int K, int Columns, bool Relative> device void attention_f32(const Att
     }
 }
 
-// attention_fwd_f32_k{32,64,80}_w{32,16}: as attention_fwd_bf16, on plain cores; w: 16 for W <= 16, else 32.
+// attention_fwd_f32_k{16,32,64,80}_w{32,16}: as attention_fwd_bf16, on plain cores; w: 16 for W <= 16, else 32.
 //   in    qkv (B, T, 3, N, K) f32, rel_h (B, N, T, H) f32, rel_w (B, N, T, W) f32, T = H·W
 //   out   out (B, T, N·K) f32, lse (B, N, T) f32
 //   args  qkv, rel_h, rel_w, out, lse, H i32, W i32, N i32, scale f32
@@ -475,6 +480,8 @@ template <int K, int Columns, bool Relative> device void attention_f32(const Att
     {                                                                                                                  \
         attention_f32<K, Columns, true>({qkv, rel_h, rel_w, out, lse, height, width, heads, height * width, scale});   \
     }
+ATTENTION_F32(attention_fwd_f32_k16_w32, 16, 32)
+ATTENTION_F32(attention_fwd_f32_k16_w16, 16, 16)
 ATTENTION_F32(attention_fwd_f32_k32_w32, 32, 32)
 ATTENTION_F32(attention_fwd_f32_k32_w16, 32, 16)
 ATTENTION_F32(attention_fwd_f32_k64_w32, 64, 32)
@@ -482,7 +489,7 @@ ATTENTION_F32(attention_fwd_f32_k64_w16, 64, 16)
 ATTENTION_F32(attention_fwd_f32_k80_w32, 80, 32)
 ATTENTION_F32(attention_fwd_f32_k80_w16, 80, 16)
 
-// attention_fwd_f32_k{32,64,80}_no_bias: softmax(scale * q·k)·v for each image and head, on plain cores.
+// attention_fwd_f32_k{16,32,64,80}_no_bias: softmax(scale * q·k)·v for each image and head, on plain cores.
 //   in    qkv (B, T, 3, N, K) f32                    out  out (B, T, N·K) f32, lse (B, N, T) f32
 //   args  qkv, out, lse, T i32, N i32, scale f32
 //   launch grid (ceil(T/64), N, B), block 128 = 4 warps, 64 queries; shared <= 43008 B; regs <= 255
@@ -496,6 +503,7 @@ ATTENTION_F32(attention_fwd_f32_k80_w16, 80, 16)
     {                                                                                                                  \
         attention_f32<K, 32, false>({qkv, nullptr, nullptr, out, lse, 1, tokens, heads, tokens, scale});               \
     }
+ATTENTION_F32_NO_BIAS(attention_fwd_f32_k16_no_bias, 16)
 ATTENTION_F32_NO_BIAS(attention_fwd_f32_k32_no_bias, 32)
 ATTENTION_F32_NO_BIAS(attention_fwd_f32_k64_no_bias, 64)
 ATTENTION_F32_NO_BIAS(attention_fwd_f32_k80_no_bias, 80)

@@ -51,7 +51,7 @@ device void rel_pos(const T* qkv, const float* table, T* rel, int lines, int cou
     }
 }
 
-// rel_pos_fwd_{f32,bf16}_k{32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line,
+// rel_pos_fwd_{f32,bf16}_k{16,32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line,
 // for each image and head.
 //   in    qkv (B, T, 3, N, K), table (2L-1, K) f32           out  rel (B, N, T, L); qkv and rel f32 or bf16
 //   args  qkv, table, rel, L i32, count i32, line_stride i32, query_stride i32, N i32
@@ -66,9 +66,11 @@ device void rel_pos(const T* qkv, const float* table, T* rel, int lines, int cou
     {                                                                                                                  \
         rel_pos<K>(qkv, table, rel, lines, count, line_stride, query_stride, heads);                                   \
     }
+REL_POS(rel_pos_fwd_f32_k16, 16, float)
 REL_POS(rel_pos_fwd_f32_k32, 32, float)
 REL_POS(rel_pos_fwd_f32_k64, 64, float)
 REL_POS(rel_pos_fwd_f32_k80, 80, float)
+REL_POS(rel_pos_fwd_bf16_k16, 16, bf16)
 REL_POS(rel_pos_fwd_bf16_k32, 32, bf16)
 REL_POS(rel_pos_fwd_bf16_k64, 64, bf16)
 REL_POS(rel_pos_fwd_bf16_k80, 80, bf16)

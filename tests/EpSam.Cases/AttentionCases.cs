@@ -20,9 +20,9 @@ public static class AttentionCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from g in Grids
+        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 16, 32, 64, 80 } from g in Grids
             select Grid(g, k, type),
-        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 32, 64, 80 } from s in Lines
+        .. from type in new[] { DType.F32, DType.BF16 } from k in new[] { 16, 32, 64, 80 } from s in Lines
             select Line(s, k, type),
         Grid((25, 14, 14, 12), 64, DType.BF16, true), Grid((1, 64, 64, 12), 64, DType.BF16, true),
         Grid((25, 14, 14, 16), 80, DType.BF16, true), Grid((1, 64, 64, 16), 80, DType.BF16, true),

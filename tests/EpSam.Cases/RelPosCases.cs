@@ -13,6 +13,7 @@ public static class RelPosCases
     [
         .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes
             select Case(s, s.H % 2 == 0 ? 80 : s.H > 3 ? 64 : 32, type),
+        .. from type in new[] { DType.F32, DType.BF16 } select Case((2, 7, 6, 3), 16, type),
         Case((1, 64, 64, 12), 64, DType.BF16, true), Case((1, 64, 64, 12), 64, DType.F32, true),
     ];
 

@@ -13,7 +13,7 @@ public static class Attention
     /// <summary>
     /// With decomposed relative position, over a grid of tokens: qkv (B, H, W, 3, N, K), relH (B, N, H·W, H) and relW
     /// (B, N, H·W, W) as RelPos makes them; output (B, H, W, N, K) of the same type, f32 or bf16, logSumExp (B, N, H·W)
-    /// f32, natural. K is 32, 64 or 80. Does not synchronise.
+    /// f32, natural. K is 16, 32, 64 or 80. Does not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor qkv, Tensor relH, Tensor relW, float scale, Tensor output, Tensor logSumExp)
     {
@@ -36,7 +36,7 @@ public static class Attention
 
     /// <summary>
     /// Without relative position: qkv (B, T, 3, N, K), output (B, T, N, K) of the same type, logSumExp (B, N, T) f32.
-    /// K is 32, 64 or 80. Does not synchronise.
+    /// K is 16, 32, 64 or 80. Does not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor qkv, float scale, Tensor output, Tensor logSumExp)
     {
@@ -61,7 +61,7 @@ public static class Attention
 
     internal static void CheckSizes(string op, long tokens, long heads, long size)
     {
-        if (size is not (32 or 64 or 80)) throw new ArgumentException($"{op}: head size must be 32, 64 or 80, got {size}");
+        if (size is not (16 or 32 or 64 or 80)) throw new ArgumentException($"{op}: head size must be 16, 32, 64 or 80, got {size}");
         if (tokens < 1 || heads < 1) throw new ArgumentException($"{op}: needs a token and a head, got {tokens} and {heads}");
         Expect.Int(op, "3·T·N·K, the elements of one image's qkv,", checked(3 * tokens * heads * size));
     }

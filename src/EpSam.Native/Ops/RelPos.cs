@@ -11,7 +11,7 @@ public static class RelPos
 
     /// <summary>
     /// From qkv (B, H, W, 3, N, K) f32 or bf16 and tableH (2H-1, K), tableW (2W-1, K) f32: relH (B, N, H·W, H) and relW
-    /// (B, N, H·W, W) of qkv's type. K is 32, 64 or 80. Does not synchronise.
+    /// (B, N, H·W, W) of qkv's type. K is 16, 32, 64 or 80. Does not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor qkv, Tensor tableH, Tensor tableW, Tensor relH, Tensor relW)
     {

@@ -27,7 +27,7 @@ public sealed class SamConfigTests
     [TestCase("""{ "dept": 3 }""", "dept")]
     [TestCase("""{ "depth": 3 }""", "global_blocks must be 0 to 2, got 5")]
     [TestCase("""{ "depth": -1 }""", "depth must be 1 to 65536, got -1")]
-    [TestCase("""{ "heads": 10 }""", "embed_dim / heads must be 32, 64 or 80, got 768 / 10")]
+    [TestCase("""{ "heads": 10 }""", "embed_dim / heads must be 16, 32, 64 or 80, got 768 / 10")]
     [TestCase("""{ "heads": 0 }""", "heads must be 1 to 65536, got 0")]
     [TestCase("""{ "patch_size": 14 }""", "patch_size must be 16, got 14")]
     public void Json_ThatIsWrong_IsRefusedByName(string json, string? message)

@@ -56,7 +56,7 @@ public sealed class OpArgumentTests
     [Test]
     public void Attention_OtherHeadSize_IsRefused() => Refuses(
         () => Attention.Forward(_gpu, BF16(1, 5, 3, 2, 40), 1, BF16(1, 5, 2, 40), F32(1, 2, 5)),
-        "Attention: head size must be 32, 64 or 80, got 40");
+        "Attention: head size must be 16, 32, 64 or 80, got 40");
 
     [Test]
     public void Attention_TablesSwapped_AreRefused() => Refuses(

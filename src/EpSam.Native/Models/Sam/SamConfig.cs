@@ -18,7 +18,7 @@ public sealed record SamConfig
     public int EmbedDim { get; init; } = 768;
     /// <summary>Blocks of the image encoder.</summary>
     public int Depth { get; init; } = 12;
-    /// <summary>Heads of the image encoder; their size must be 32, 64 or 80.</summary>
+    /// <summary>Heads of the image encoder; their size must be 16, 32, 64 or 80.</summary>
     public int Heads { get; init; } = 12;
     /// <summary>Hidden channels of a block's MLP.</summary>
     public int MlpDim { get; init; } = 3072;
@@ -107,8 +107,8 @@ public sealed record SamConfig
         }
         Require(PatchSize == 16, $"patch_size must be 16, got {PatchSize}");
         Require(ImageSize % PatchSize == 0, $"image_size must be a multiple of patch_size {PatchSize}, got {ImageSize}");
-        Require(EmbedDim % Heads == 0 && HeadSize is 32 or 64 or 80,
-            $"embed_dim / heads must be 32, 64 or 80, got {EmbedDim} / {Heads}");
+        Require(EmbedDim % Heads == 0 && HeadSize is 16 or 32 or 64 or 80,
+            $"embed_dim / heads must be 16, 32, 64 or 80, got {EmbedDim} / {Heads}");
         Require(MlpDim % 4 == 0, $"mlp_dim must be a multiple of 4, got {MlpDim}");
         Require(OutChannels % 4 == 0, $"out_channels must be a multiple of 4, got {OutChannels}");
         Require(OutChannels % DecoderHeads == 0, $"out_channels {OutChannels} must be a multiple of decoder_heads {DecoderHeads}");
