@@ -163,6 +163,23 @@ public sealed class MaskDecoderTests
         });
     }
 
+    // As planned for the published sizes: a prompt adds two streams of image size, the attention's log-sum-exp of 8 heads,
+    // and what its few tokens need; its masks are the caller's.
+    [Test]
+    public void MorePrompts_TakeTwoStreamsOfMemoryEach([Values] bool bf16, [Values] bool masks)
+    {
+        DType type = bf16 ? DType.BF16 : DType.F32;
+        Prompts Some(int count) =>
+            new(new float[2 * count], new int[count], masks ? new float[count << 16] : null, new int[count]);
+        long Workspace(int count) => SamRun.PlanOf(new SamInput(SamConfig.VitB, type, CheckFlags.None, Some(count))
+        {
+            Embeddings = new float[256 * 64 * 64],
+        }).AtPeak(ArenaUse.Workspace);
+        long stream = 256 * 64 * 64 * type.Size(), each = (Workspace(64) - Workspace(32)) / 32;
+        TestContext.Out.WriteLine($"a prompt takes {(double)each / stream:F3} streams of {Sizes.Text(stream)}");
+        Assert.That(each - 2 * stream, Is.InRange(0, 8 * 64 * 64 * 4 + (64 << 10)));
+    }
+
     // Mask 0 is that of multimask_output=False, masks 1 to 3 are those of True.
     static void Masks(Golden golden, string name, SamOutput actual)
     {

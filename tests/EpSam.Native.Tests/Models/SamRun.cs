@@ -45,7 +45,7 @@ internal sealed class SamRun
 
     public SamRun(SamInput input)
     {
-        Plan = Plan.Of(arena => _ = new Model(arena, input).Run());
+        Plan = PlanOf(input);
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions { Checks = input.Checks });
         using Gpu gpu = new(card.Driver, card.Blas);
         using (Memory arena = new(gpu, Plan))
@@ -61,6 +61,8 @@ internal sealed class SamRun
         }
         Assert.That(MeasuredPeak, Is.EqualTo(Plan.Peak), "planned and measured bytes");
     }
+
+    public static Plan PlanOf(SamInput input) => Plan.Of(arena => _ = new Model(arena, input).Run());
 
     /// <summary>Root of the mean square of the difference, as a share of the expected values'.</summary>
     public static double RelativeError(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
