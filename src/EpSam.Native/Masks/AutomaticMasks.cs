@@ -1,7 +1,7 @@
 // SAM's automatic mask generator without the model (segment_anything/automatic_mask_generator.py): crops, grids of
 // points, the filters in the reference's order, suppression within and between crops, removal of small regions. The
-// model comes in as IMaskPredictor, so that it can keep logits on the device: of a mask that passes the first filter
-// only its pixels and two counts are asked for.
+// model comes in as IMaskPredictor, so that it can keep logits on the device: of a mask that passes the first filter two
+// counts are asked for, of one that passes the second its pixels.
 namespace EpSam.Native.Masks;
 
 /// <summary>What the generator needs of a model.</summary>
@@ -25,11 +25,13 @@ public interface IMaskBatch
     /// <summary>The predicted quality of each mask.</summary>
     ReadOnlySpan<float> PredictedIou { get; }
 
+    /// <summary>Counts logits above threshold + offset and above threshold - offset.</summary>
+    (int Inner, int Outer) Counts(int index, double threshold, double offset);
+
     /// <summary>
-    /// Writes 0 and 1 to <paramref name="mask"/> (height, width of the picture) for logits above the threshold, and
-    /// counts logits above threshold + offset and above threshold - offset.
+    /// Writes 0 and 1 to <paramref name="mask"/> (height, width of the picture) for logits above the threshold.
     /// </summary>
-    (int Inner, int Outer) Mask(int index, double threshold, double offset, Span<byte> mask);
+    void Mask(int index, double threshold, Span<byte> mask);
 }
 
 /// <summary>Finds all masks of a picture.</summary>
@@ -122,10 +124,11 @@ public static class AutomaticMasks
             {
                 float iou = batch.PredictedIou[i];
                 if (options.PredIouThreshold > 0 && !(iou > (float)options.PredIouThreshold)) continue;
-                (int inner, int outer) = batch.Mask(i, predictor.MaskThreshold, options.StabilityScoreOffset, mask);
+                (int inner, int outer) = batch.Counts(i, predictor.MaskThreshold, options.StabilityScoreOffset);
                 float stability = Stability.Score(inner, outer);
                 float stable = (float)options.StabilityScoreThreshold;
                 if (options.StabilityScoreThreshold > 0 && !(stability >= stable)) continue;
+                batch.Mask(i, predictor.MaskThreshold, mask);
                 Box box = Box.OfMask(mask, crop.Height, crop.Width);
                 if (box.IsNearCropEdge(crop, image)) continue;
                 crop.Paste(mask, whole, image.Height, image.Width);

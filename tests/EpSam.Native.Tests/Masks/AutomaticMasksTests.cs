@@ -47,33 +47,39 @@ public sealed class AutomaticMasksTests
             return this;
         }
 
-        public (int Inner, int Outer) Mask(int index, double threshold, double offset, Span<byte> mask)
+        public (int Inner, int Outer) Counts(int index, double threshold, double offset)
+        {
+            int inner = 0, outer = 0;
+            for (int i = 0; i < rows * columns; i++)
+            {
+                if (Logit(index, i) > (float)(threshold + offset)) inner++;
+                if (Logit(index, i) > (float)(threshold - offset)) outer++;
+            }
+            return (inner, outer);
+        }
+
+        public void Mask(int index, double threshold, Span<byte> mask)
+        {
+            for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(Logit(index, i) > (float)threshold ? 1 : 0);
+        }
+
+        float Logit(int index, int pixel)
         {
             (int a, int b, int k) = prompts[index / 3];
-            int j = index % 3, inner = 0, outer = 0;
+            int j = index % 3, x = pixel % columns, y = pixel / columns, dx = x - a, dy = y - b;
             int r = j == 0 ? 4 + k % 9 : j == 1 ? 9 + k % 17 : 20 + k % 23;
-            for (int y = 0; y < rows; y++)
-                for (int x = 0; x < columns; x++)
-                {
-                    int dx = x - a, dy = y - b;
-                    int l = j switch
-                    {
-                        0 => r * r - dx * dx - dy * dy,
-                        1 => Math.Abs(dx) <= 1 && Math.Abs(dy) <= 1 ? -2000 : r * r - dx * dx - 2 * dy * dy,
-                        _ => x == 3 && y == 5 ? 50 : r * r - 3 * dx * dx - dy * dy,
-                    };
-                    float logit = l / 16f;
-                    mask[y * columns + x] = (byte)(logit > (float)threshold ? 1 : 0);
-                    if (logit > (float)(threshold + offset)) inner++;
-                    if (logit > (float)(threshold - offset)) outer++;
-                }
-            return (inner, outer);
+            return j switch
+            {
+                0 => r * r - dx * dx - dy * dy,
+                1 => Math.Abs(dx) <= 1 && Math.Abs(dy) <= 1 ? -2000 : r * r - dx * dx - 2 * dy * dy,
+                _ => x == 3 && y == 5 ? 50 : r * r - 3 * dx * dx - dy * dy,
+            } / 16f;
         }
     }
 
     static Raster Groceries() => Golden.Picture("groceries_h240_w160.png");
 
-    static AutomaticMaskOptions Options(JsonElement arguments)
+    internal static AutomaticMaskOptions Options(JsonElement arguments)
     {
         double Or(string name, double otherwise) =>
             arguments.TryGetProperty(name, out JsonElement value) ? value.GetDouble() : otherwise;

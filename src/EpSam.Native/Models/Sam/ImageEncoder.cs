@@ -57,6 +57,25 @@ public sealed class ImageEncoder
         using ArenaScope scope = arena.Scope("image_encoder");
         Tensor x = arena.Take("x", DType.F32, new Shape(batch, grid, grid, _config.EmbedDim));
         using (arena.Scope("patch_embed")) _patchEmbed.Forward(arena, images, x);
+        Run(arena, x, embedding);
+    }
+
+    /// <summary>
+    /// The same from an image as it comes, pixels (h, w, 3) u8 RGB, h and w at most the input's: normalised and padded on
+    /// the way into patches; to embedding (1, H, W, channels).
+    /// </summary>
+    public void ForwardPixels(Arena arena, Tensor pixels, Tensor embedding)
+    {
+        long grid = _config.GridSize;
+        Expect.Same("ImageEncoder", "embedding", embedding, new Tensor(default, _type, OutputShape(1)));
+        using ArenaScope scope = arena.Scope("image_encoder");
+        Tensor x = arena.Take("x", DType.F32, new Shape(1, grid, grid, _config.EmbedDim));
+        using (arena.Scope("patch_embed")) _patchEmbed.ForwardPixels(arena, pixels, x);
+        Run(arena, x, embedding);
+    }
+
+    void Run(Arena arena, Tensor x, Tensor embedding) // x (B, H, W, E): the patches' tokens
+    {
         Observe?.Invoke("patch_embed", x);
         AddPositions(arena.Gpu, x);
         for (int i = 0; i < _blocks.Length; i++)
@@ -80,17 +99,33 @@ public sealed class ImageEncoder
 /// <summary>Patches to tokens: a convolution as large as its stride.</summary>
 sealed class PatchEmbed(SamConfig config, Parameters parameters, string name)
 {
+    // Of red, green and blue from 0 to 255 (segment_anything/build_sam.py).
+    static readonly float[] Mean = [123.675f, 116.28f, 103.53f], Deviation = [58.395f, 57.12f, 57.375f];
+
     readonly DType _type = parameters.Type;
     readonly Tensor _weight = parameters.Matrix($"{name}.proj.weight", config.EmbedDim, 3, config.PatchSize, config.PatchSize);
     readonly Tensor _bias = parameters.Vector($"{name}.proj.bias", config.EmbedDim);
 
     public void Forward(Arena arena, Tensor images, Tensor x)
     {
-        Gpu gpu = arena.Gpu;
-        int side = config.PatchSize;
-        Tensor pixels = Cast.To(arena, "pixels", images, _type);
-        Tensor patches = arena.Take("patches", _type, new Shape(x.Shape[0], x.Shape[1], x.Shape[2], 3L * side * side));
-        Unfold.Forward(gpu, pixels, side, side, 0, patches);
+        Tensor pixels = Cast.To(arena, "pixels", images, _type), patches = TakePatches(arena, x);
+        Unfold.Forward(arena.Gpu, pixels, config.PatchSize, config.PatchSize, 0, patches);
+        Project(arena.Gpu, patches, x);
+    }
+
+    public void ForwardPixels(Arena arena, Tensor pixels, Tensor x)
+    {
+        Tensor patches = TakePatches(arena, x);
+        Image.Patches(arena.Gpu, pixels, Mean, Deviation,
+            patches.Reshape(new Shape(patches.Shape[1], patches.Shape[2], patches.Shape[3])));
+        Project(arena.Gpu, patches, x);
+    }
+
+    Tensor TakePatches(Arena arena, in Tensor x) => arena.Take("patches", _type,
+        new Shape(x.Shape[0], x.Shape[1], x.Shape[2], 3L * config.PatchSize * config.PatchSize));
+
+    void Project(Gpu gpu, Tensor patches, Tensor x)
+    {
         MatMul.Forward(gpu, patches, _weight, x);
         Bias.Forward(gpu, x, _bias, x);
     }

@@ -1,9 +1,10 @@
 // A whole SAM, ready to run: planned, allocated and loaded by Load, used through SamPredictor and SamAutomaticMaskGenerator.
 // Everything a call needs lies in one arena whose size was known before it was allocated; no call allocates from the driver.
 using EpSam.Native.Checkpoints;
-using EpSam.Native.Masks;
 using EpSam.Native.Nn;
+using EpSam.Native.Preprocess;
 using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Models.Sam;
 
@@ -12,8 +13,22 @@ public sealed class SamModel : IDisposable
 {
     readonly Arena _arena;
 
-    SamModel(Arena arena, SamConfig config, SamOptions options, Plan plan) =>
-        (_arena, Config, Options, Plan) = (arena, config, options, plan);
+    SamModel(Gpu gpu, SamConfig config, SamOptions options, Plan plan, IParameterSource source)
+    {
+        (Config, Options, Plan) = (config, options, plan);
+        gpu.MakeCurrent();
+        _arena = new Arena(gpu, plan);
+        try
+        {
+            Network = new SamNetwork(_arena, config, options);
+            Network.Load(source);
+        }
+        catch
+        {
+            _arena.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>The sizes.</summary>
     public SamConfig Config { get; }
@@ -24,11 +39,16 @@ public sealed class SamModel : IDisposable
     /// <summary>Its memory.</summary>
     public Plan Plan { get; }
 
+    /// <summary>The most device memory that was in use so far; never more than the plan's peak.</summary>
+    public long MeasuredPeak => _arena.Peak;
+
     /// <summary>Side of low-resolution logits: 256 for the published models.</summary>
     public int LowResSize => 4 * Config.GridSize;
 
     /// <summary>Masks of one prompt with multimask: 3 for the published models.</summary>
     public int MultimaskOutputs => Config.MultimaskOutputs;
+
+    internal SamNetwork Network { get; }
 
     /// <summary>Opens a checkpoint (safetensors, .pth), plans, allocates, loads.</summary>
     /// <param name="gpu">Where it runs.</param>
@@ -40,34 +60,94 @@ public sealed class SamModel : IDisposable
     /// missing and unexpected ones and the type that would fit.</exception>
     /// <exception cref="SamConfigException">The sizes are impossible or cannot be told.</exception>
     /// <exception cref="BudgetException">The plan is over the budget; the message says what would fit.</exception>
-    public static SamModel Load(Gpu gpu, string path, SamConfig? config = null, SamOptions? options = null, string? overlay = null) =>
-        throw new NotSupportedException("not yet");
+    public static SamModel Load(Gpu gpu, string path, SamConfig? config = null, SamOptions? options = null, string? overlay = null)
+    {
+        using StateDict file = Checkpoint.Open(path);
+        using StateDict? upper = overlay is null ? null : Checkpoint.Open(overlay);
+        IParameterSource source = new CheckpointParameters(file);
+        if (upper is not null) source = new OverlaidParameters(new CheckpointParameters(upper), source);
+        return Load(gpu, source, config, options, path + (overlay is null ? "" : $" with {overlay}"));
+    }
 
     /// <summary>As the other, from parameters of any kind.</summary>
     public static SamModel Load(Gpu gpu, IParameterSource source, SamConfig? config = null, SamOptions? options = null) =>
-        throw new NotSupportedException("not yet");
+        Load(gpu, source, config, options, "the source");
+
+    static SamModel Load(Gpu gpu, IParameterSource source, SamConfig? config, SamOptions? options, string what)
+    {
+        options ??= new SamOptions();
+        SamConfig sizes = SamKeys.Require(source, config, what);
+        Plan plan = PlanOf(sizes, options);
+        if (options.MemoryBudget is long budget) plan.Require(budget, Alternatives(sizes, options));
+        return new SamModel(gpu, sizes, options, plan, source);
+    }
 
     /// <summary>The memory that a model would take: weights, encoding one image, a pass of the decoder, masks.</summary>
-    public static Plan PlanOf(SamConfig config, SamOptions? options = null) => throw new NotSupportedException("not yet");
+    /// <exception cref="SamConfigException">The sizes are impossible.</exception>
+    public static Plan PlanOf(SamConfig config, SamOptions? options = null)
+    {
+        options ??= new SamOptions();
+        options.Check();
+        config.Check();
+        return Plan.Of(arena => new SamNetwork(arena, config, options).Rehearse());
+    }
+
+    /// <summary>What needs less memory, the best first: smaller passes, then bf16, then both.</summary>
+    public static IEnumerable<(string What, Func<Plan> Plan)> Alternatives(SamConfig config, SamOptions options)
+    {
+        foreach (SamOptions o in options.Precision == DType.BF16 ? [options] : new[] { options, options with { Precision = DType.BF16 } })
+        {
+            string type = o.Precision == options.Precision ? "" : "bf16 with ";
+            for (int prompts = o.PromptsPerPass; prompts >= 1; prompts /= 2)
+            {
+                SamOptions smaller = o with { PromptsPerPass = prompts, ImagesPerPass = Math.Min(o.ImagesPerPass, prompts) };
+                if (smaller == options) continue;
+                string passes = $"{type}{prompts} prompts per pass";
+                yield return (passes, () => PlanOf(config, smaller));
+            }
+        }
+    }
 
     /// <summary>
     /// A mask (height, width of an image, 0 is outside of the object) as <see cref="SamPrompt.Mask"/>: scaled into the model's
     /// frame, with the logits of 0.999 inside and 0.001 outside.
     /// </summary>
-    public float[] MaskLogits(ReadOnlySpan<byte> mask, int height, int width) => throw new NotSupportedException("not yet");
+    public float[] MaskLogits(ReadOnlySpan<byte> mask, int height, int width)
+    {
+        const float Most = 6.9067548f; // ln(0.999 / 0.001): a sure model's logit
+        if (height < 1 || width < 1 || mask.Length != (long)height * width)
+            throw new ArgumentException($"a mask of {height} x {width} was expected, got {mask.Length} values", nameof(mask));
+        byte[] shades = new byte[mask.Length];
+        for (int i = 0; i < shades.Length; i++) shades[i] = mask[i] == 0 ? (byte)0 : (byte)255;
+        (int rows, int columns) = new ResizeLongestSide(LowResSize).Size(height, width);
+        byte[] small = new byte[rows * columns];
+        Resample.PillowBilinear(shades, height, width, 1, rows, columns, small);
+        float[] logits = new float[LowResSize * LowResSize];
+        Array.Fill(logits, -Most);
+        for (int y = 0; y < rows; y++)
+            for (int x = 0; x < columns; x++)
+            {
+                double share = small[y * columns + x] / 255.0;
+                logits[y * LowResSize + x] = (float)Math.Clamp(Math.Log(share / (1 - share)), -Most, Most);
+            }
+        return logits;
+    }
 
     /// <summary>Frees the device memory.</summary>
-    public void Dispose() => _arena.Dispose();
+    public void Dispose()
+    {
+        _arena.Gpu.MakeCurrent();
+        _arena.Dispose();
+    }
 
-    internal void Expect(SamEmbedding image) => throw new NotSupportedException("not yet");
-
-    internal SamEmbedding Encode(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel) =>
-        throw new NotSupportedException("not yet");
-
-    internal IReadOnlyList<SamPrediction> Predict(IReadOnlyList<SamPrompt> prompts, SamEmbedding? current, bool multimask,
-        IProgress<double>? progress, CancellationToken cancel) => throw new NotSupportedException("not yet");
-
-    internal float[] Logits(SamPrediction prediction, int mask) => throw new NotSupportedException("not yet");
-
-    internal IMaskPredictor Masks() => throw new NotSupportedException("not yet");
+    internal void Expect(SamEmbedding image)
+    {
+        ArgumentNullException.ThrowIfNull(image);
+        if ((image.ImageSize, image.GridSize, image.Channels) != (Config.ImageSize, Config.GridSize, Config.OutChannels))
+            throw new ArgumentException(
+                $"the embedding ({image.GridSize}, {image.GridSize}, {image.Channels}) of images of {image.ImageSize} pixels is not "
+                + $"this model's: ({Config.GridSize}, {Config.GridSize}, {Config.OutChannels}) of {Config.ImageSize} pixels");
+        if ((long)image.Height + image.Width > SamMasks.MostSides || (long)image.Height * image.Width > Array.MaxLength)
+            throw new ArgumentException($"the embedding is of an image of {image.Height} x {image.Width}, which is too large");
+    }
 }

@@ -1,11 +1,15 @@
+// Prompts to masks: the host side. Images are scaled into the model's frame as the reference does it, prompts are checked,
+// put into passes and brought into the frame, answers are put back into the caller's order.
+using EpSam.Native.Preprocess;
+
 namespace EpSam.Native.Models.Sam;
 
 /// <summary>
 /// Images and prompts in, masks out, in the shape of the reference's SamPredictor: an image is encoded once, then any number
-/// of prompts is answered. Not thread-safe, and neither are its model and Gpu: use all three on one thread at a time (a thread
-/// other than the one that opened the Gpu calls Gpu.MakeCurrent first). Several predictors may share a model in turn.
-/// Deterministic: the same input gives the same bits.
+/// of prompts is answered. Not thread-safe, and neither are its model and Gpu: all that belongs to one Gpu may be used by any
+/// thread, but by one at a time. Several predictors may share a model in turn. Deterministic: the same input gives the same bits.
 /// </summary>
+/// <param name="model">The model.</param>
 public sealed class SamPredictor(SamModel model)
 {
     /// <summary>The model.</summary>
@@ -15,7 +19,8 @@ public sealed class SamPredictor(SamModel model)
     public SamEmbedding? Image { get; private set; }
 
     /// <summary>Encodes an image, (height, width, 3), 8 bits a sample, RGB, and makes it the current one.</summary>
-    /// <exception cref="ArgumentException">The span does not hold such an image, or it is empty.</exception>
+    /// <exception cref="ArgumentException">The span does not hold such an image, it is empty, or its rows and columns together
+    /// are more than 131,072.</exception>
     public void SetImage(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel = default) =>
         Image = Encode(rgb, height, width, cancel);
 
@@ -27,8 +32,21 @@ public sealed class SamPredictor(SamModel model)
     }
 
     /// <summary>Encodes an image without making it the current one: prompts name it by <see cref="SamPrompt.Image"/>.</summary>
-    public SamEmbedding Encode(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel = default) =>
-        model.Encode(rgb, height, width, cancel);
+    public SamEmbedding Encode(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel = default)
+    {
+        if (height < 1 || width < 1 || rgb.Length != 3L * height * width)
+            throw new ArgumentException($"an image of {height} x {width} has {3L * height * width} bytes, got {rgb.Length}; "
+                + "expected at least one pixel, and three bytes for each", nameof(rgb));
+        if ((long)height + width > SamMasks.MostSides)
+            throw new ArgumentException(
+                $"an image of {height} x {width} is too long: rows and columns may be {SamMasks.MostSides} together", nameof(rgb));
+        cancel.ThrowIfCancellationRequested();
+        (int rows, int columns) = new ResizeLongestSide(model.Config.ImageSize).Size(height, width);
+        byte[] framed = new byte[3 * rows * columns];
+        Resample.PillowBilinear(rgb, height, width, 3, rows, columns, framed);
+        cancel.ThrowIfCancellationRequested();
+        return model.Network.Encode(framed, rows, columns, height, width);
+    }
 
     /// <summary>Answers one prompt.</summary>
     /// <param name="prompt">What is looked for.</param>
@@ -44,12 +62,84 @@ public sealed class SamPredictor(SamModel model)
     /// prompts, none for none. Prompts are put together by their number of points, so that all of a pass have the same: SAM
     /// cannot ignore a point. An answer does not depend on what else is asked.
     /// </summary>
+    /// <param name="prompts">What is looked for.</param>
+    /// <param name="multimask">Several masks or one for each prompt.</param>
+    /// <param name="progress">Told the share of prompts that are answered, 0 to 1.</param>
+    /// <param name="cancel">Looked at before each pass.</param>
     /// <exception cref="ArgumentException">A prompt that cannot be meant; see <see cref="SamPrompt"/>. Nothing was run.</exception>
     /// <exception cref="InvalidOperationException">A prompt names no image and none is set.</exception>
     public IReadOnlyList<SamPrediction> Predict(IReadOnlyList<SamPrompt> prompts, bool multimask = true,
-        IProgress<double>? progress = null, CancellationToken cancel = default) =>
-        model.Predict(prompts, Image, multimask, progress, cancel);
+        IProgress<double>? progress = null, CancellationToken cancel = default)
+    {
+        SamEmbedding[] images = Check(prompts);
+        SamPrediction[] answers = new SamPrediction[prompts.Count];
+        int done = 0;
+        foreach (SamPass pass in SamPass.Split(prompts, images, model.Options))
+        {
+            cancel.ThrowIfCancellationRequested();
+            Decode(pass, prompts, images, multimask);
+            for (int p = 0; p < pass.Prompts.Count; p++)
+                answers[pass.Prompts[p]] = Answer(p, images[pass.Prompts[p]]);
+            progress?.Report((double)(done += pass.Prompts.Count) / prompts.Count);
+        }
+        return answers;
+    }
 
     /// <summary>Logits of one mask of a prediction at its image's resolution, row by row: above the threshold is the mask.</summary>
-    public float[] Logits(SamPrediction prediction, int mask) => model.Logits(prediction, mask);
+    public float[] Logits(SamPrediction prediction, int mask)
+    {
+        ArgumentNullException.ThrowIfNull(prediction);
+        ArgumentOutOfRangeException.ThrowIfNegative(mask);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(mask, prediction.Masks.Count);
+        model.Expect(prediction.Image);
+        float[] logits = new float[prediction.Height * prediction.Width];
+        model.Network.PutLowRes(prediction.LowResLogits[mask]);
+        model.Network.Logits(0, 0, prediction.Height, prediction.Width, logits);
+        return logits;
+    }
+
+    /// <summary>One pass whose results stay on the device, for who needs few of them.</summary>
+    internal void DecodeOnly(IReadOnlyList<SamPrompt> prompts)
+    {
+        SamEmbedding[] images = Check(prompts);
+        Decode(SamPass.Split(prompts, images, model.Options).Single(), prompts, images, true);
+    }
+
+    SamEmbedding[] Check(IReadOnlyList<SamPrompt> prompts)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        SamEmbedding[] images = new SamEmbedding[prompts.Count];
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            string what = prompts.Count == 1 ? "the prompt" : $"prompt {i}";
+            SamPrompt prompt = prompts[i] ?? throw new ArgumentException($"{what} is null", nameof(prompts));
+            prompt.Check(what, model.Options.MaxPoints, model.LowResSize);
+            images[i] = prompt.Image ?? Image
+                ?? throw new InvalidOperationException($"{what} names no image and none is set: call {nameof(SetImage)} first");
+            model.Expect(images[i]);
+        }
+        return images;
+    }
+
+    void Decode(SamPass pass, IReadOnlyList<SamPrompt> prompts, SamEmbedding[] images, bool multimask)
+    {
+        (float[] points, int[] labels) = pass.Tokenise(prompts, images);
+        float[]? masks = pass.HasMask ? [.. pass.Prompts.SelectMany(i => prompts[i].Mask!)] : null;
+        model.Network.Decode([.. pass.Prompts.Select(i => images[i])], points, labels, masks, multimask);
+    }
+
+    SamPrediction Answer(int prompt, SamEmbedding image)
+    {
+        SamNetwork network = model.Network;
+        float[] scores = network.Scores(prompt).ToArray();
+        byte[][] masks = new byte[scores.Length][];
+        float[][] lowRes = new float[scores.Length][];
+        for (int m = 0; m < scores.Length; m++)
+        {
+            lowRes[m] = network.LowRes(prompt, m);
+            masks[m] = new byte[image.Height * image.Width];
+            network.Threshold(prompt, m, image.Height, image.Width, model.Options.MaskThreshold, masks[m]);
+        }
+        return new SamPrediction(image, masks, scores, lowRes);
+    }
 }
