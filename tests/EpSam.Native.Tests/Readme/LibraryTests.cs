@@ -1,5 +1,5 @@
-// The README's program is a project of its own: the text is compared with it, and it is run as it stands, on a small model
-// and a photograph.
+// The README's program is a project of its own: the text is compared with it, and it is run as it stands, on a small
+// model and a photograph.
 using System.Reflection;
 using EpSam.Cases;
 using EpSam.Native.Checkpoints;

@@ -1,6 +1,6 @@
-// SAM's image encoder, a plain vision transformer, as segment_anything/modeling/image_encoder.py: patch embedding, absolute
-// positions, blocks with windowed or global attention, a neck of two convolutions. Channels last throughout. The stream
-// x that all blocks add to is f32 in either precision; what is multiplied is of the model's precision.
+// SAM's image encoder, a plain vision transformer, as segment_anything/modeling/image_encoder.py: patch embedding,
+// absolute positions, blocks with windowed or global attention, a neck of two convolutions. Channels last throughout.
+// The stream x that all blocks add to is f32 in either precision; what is multiplied is of the model's precision.
 //   B images, H x W tokens, E channels, N heads of K
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
@@ -46,8 +46,8 @@ public sealed class ImageEncoder
     public Shape OutputShape(long batch) => new(batch, _config.GridSize, _config.GridSize, _config.OutChannels);
 
     /// <summary>
-    /// images (B, size, size, 3) f32, normalised and padded, to embedding (B, H, W, channels) of the model's precision. All
-    /// working space comes from the arena and is given back. Does not synchronise.
+    /// images (B, size, size, 3) f32, normalised and padded, to embedding (B, H, W, channels) of the model's precision.
+    /// All working space comes from the arena and is given back. Does not synchronise.
     /// </summary>
     public void Forward(Arena arena, Tensor images, Tensor embedding)
     {
@@ -61,8 +61,8 @@ public sealed class ImageEncoder
     }
 
     /// <summary>
-    /// The same from an image as it comes, pixels (h, w, 3) u8 RGB, h and w at most the input's: normalised and padded on
-    /// the way into patches; to embedding (1, H, W, channels).
+    /// The same from an image as it comes, pixels (h, w, 3) u8 RGB, h and w at most the input's: normalised and padded
+    /// on the way into patches; to embedding (1, H, W, channels).
     /// </summary>
     public void ForwardPixels(Arena arena, Tensor pixels, Tensor embedding)
     {

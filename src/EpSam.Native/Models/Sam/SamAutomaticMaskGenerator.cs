@@ -1,12 +1,12 @@
-// The automatic mask generator on a model: crops, filters and suppression are AutomaticMasks', what it needs of a model is
-// given here. Logits stay on the device; a mask is first only counted, and copied when its counts are good enough.
+// The automatic mask generator on a model: crops, filters and suppression are AutomaticMasks', what it needs of a model
+// is given here. Logits stay on the device; a mask is first only counted, and copied when its counts are good enough.
 using EpSam.Native.Masks;
 
 namespace EpSam.Native.Models.Sam;
 
 /// <summary>
-/// All masks of an image, as the reference's SamAutomaticMaskGenerator finds them: a grid of points, filtered by quality and
-/// stability, overlaps suppressed. Not thread-safe, as the model. Deterministic.
+/// All masks of an image, as the reference's SamAutomaticMaskGenerator finds them: a grid of points, filtered by
+/// quality and stability, overlaps suppressed. Not thread-safe, as the model. Deterministic.
 /// </summary>
 /// <param name="model">The model. Its PromptsPerPass limits <see cref="AutomaticMaskOptions.PointsPerBatch"/>.</param>
 /// <param name="options">The reference's parameters; null: its defaults.</param>
@@ -14,7 +14,9 @@ public sealed class SamAutomaticMaskGenerator(SamModel model, AutomaticMaskOptio
 {
     readonly AutomaticMaskOptions _options = options ?? new AutomaticMaskOptions();
 
-    /// <summary>Finds all masks of an image (height, width, 3), 8 bits a sample, RGB, in the reference's order.</summary>
+    /// <summary>
+    /// Finds all masks of an image (height, width, 3), 8 bits a sample, RGB, in the reference's order.
+    /// </summary>
     /// <param name="rgb">The image.</param>
     /// <param name="height">Its rows.</param>
     /// <param name="width">Its columns.</param>

@@ -9,7 +9,9 @@ namespace EpSam.Native.Models.Sam;
 
 internal static class SamKeys
 {
-    /// <summary>The sizes of the model that the source is; throws when it is none, or not the one that is asked for.</summary>
+    /// <summary>
+    /// The sizes of the model that the source is; throws when it is none, or not the one that is asked for.
+    /// </summary>
     /// <param name="source">The parameters.</param>
     /// <param name="config">What is asked for; null: what the shapes tell.</param>
     /// <param name="what">What messages call the source.</param>

@@ -1,5 +1,5 @@
-// Masks of one image's size from low-resolution logits, a band of rows at a time, so that an image of any size takes the
-// same device memory. A mask can be copied, only counted, or be had as logits.
+// Masks of one image's size from low-resolution logits, a band of rows at a time, so that an image of any size takes
+// the same device memory. A mask can be copied, only counted, or be had as logits.
 using System.Runtime.InteropServices;
 using EpSam.Native.Ops;
 using EpSam.Native.Preprocess;
@@ -26,8 +26,8 @@ internal sealed class SamMasks(Arena arena, SamConfig config)
         config.ImageSize, config.ImageSize, 0, 0, new byte[config.ImageSize * config.ImageSize]);
 
     /// <summary>
-    /// logits (1, 4H, 4W) to the mask of an image of height x width: 1 where a logit is above the threshold, or with an empty
-    /// span nothing; and how many logits are above threshold + offset and above threshold - offset.
+    /// logits (1, 4H, 4W) to the mask of an image of height x width: 1 where a logit is above the threshold, or with an
+    /// empty span nothing; and how many logits are above threshold + offset and above threshold - offset.
     /// </summary>
     public (int Inner, int Outer) Threshold(
         Tensor logits, int height, int width, double threshold, double offset, Span<byte> mask)

@@ -1,5 +1,6 @@
-// A whole SAM, ready to run: planned, allocated and loaded by Load, used through SamPredictor and SamAutomaticMaskGenerator.
-// Everything a call needs lies in one arena whose size was known before it was allocated; no call allocates from the driver.
+// A whole SAM, ready to run: planned, allocated and loaded by Load, used through SamPredictor and
+// SamAutomaticMaskGenerator. Everything a call needs lies in one arena whose size was known before it was allocated; no
+// call allocates from the driver.
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Nn;
 using EpSam.Native.Preprocess;
@@ -55,9 +56,10 @@ public sealed class SamModel : IDisposable
     /// <param name="path">The checkpoint.</param>
     /// <param name="config">The sizes; null: what the checkpoint's shapes tell, with 8 heads in the decoder.</param>
     /// <param name="options">How it runs; null: the defaults.</param>
-    /// <param name="overlay">A second checkpoint whose tensors replace the first one's: a decoder that was trained alone.</param>
-    /// <exception cref="CheckpointException">The file is damaged, or its tensors are not this model's: the message names the
-    /// missing and unexpected ones and the type that would fit.</exception>
+    /// <param name="overlay">A second checkpoint whose tensors replace the first one's: a decoder that was trained
+    /// alone.</param>
+    /// <exception cref="CheckpointException">The file is damaged, or its tensors are not this model's: the message
+    /// names the missing and unexpected ones and the type that would fit.</exception>
     /// <exception cref="SamConfigException">The sizes are impossible or cannot be told.</exception>
     /// <exception cref="BudgetException">The plan is over the budget; the message says what would fit.</exception>
     public static SamModel Load(Gpu gpu, string path, SamConfig? config = null, SamOptions? options = null, string? overlay = null)
@@ -82,7 +84,9 @@ public sealed class SamModel : IDisposable
         return new SamModel(gpu, sizes, options, plan, source);
     }
 
-    /// <summary>The memory that a model would take: weights, encoding one image, a pass of the decoder, masks.</summary>
+    /// <summary>
+    /// The memory that a model would take: weights, encoding one image, a pass of the decoder, masks.
+    /// </summary>
     /// <exception cref="SamConfigException">The sizes are impossible.</exception>
     public static Plan PlanOf(SamConfig config, SamOptions? options = null)
     {
@@ -109,8 +113,8 @@ public sealed class SamModel : IDisposable
     }
 
     /// <summary>
-    /// A mask (height, width of an image, 0 is outside of the object) as <see cref="SamPrompt.Mask"/>: scaled into the model's
-    /// frame, with the logits of 0.999 inside and 0.001 outside.
+    /// A mask (height, width of an image, 0 is outside of the object) as <see cref="SamPrompt.Mask"/>: scaled into the
+    /// model's frame, with the logits of 0.999 inside and 0.001 outside.
     /// </summary>
     public float[] MaskLogits(ReadOnlySpan<byte> mask, int height, int width)
     {

@@ -1,6 +1,6 @@
-// The device side of a model. Its parameters, the embeddings of the images that prompts are about and the low-resolution
-// logits of the last pass are kept; all else is taken for one call. Rehearse makes the largest call of each kind, which is
-// how the arena's size is found; smaller calls take less.
+// The device side of a model. Its parameters, the embeddings of the images that prompts are about and the
+// low-resolution logits of the last pass are kept; all else is taken for one call. Rehearse makes the largest call of
+// each kind, which is how the arena's size is found; smaller calls take less.
 using System.Runtime.InteropServices;
 using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
@@ -66,7 +66,9 @@ internal sealed class SamNetwork
         _maskWriter.Rehearse();
     }
 
-    /// <summary>An image in the model's frame, (rows, columns, 3), of an original of height x width, to its embedding.</summary>
+    /// <summary>
+    /// An image in the model's frame, (rows, columns, 3), of an original of height x width, to its embedding.
+    /// </summary>
     public SamEmbedding Encode(ReadOnlySpan<byte> framed, int rows, int columns, int height, int width)
     {
         _arena.Gpu.MakeCurrent();
@@ -84,8 +86,8 @@ internal sealed class SamNetwork
     }
 
     /// <summary>
-    /// One pass: prompts about images, with as many points (x, y) each, their labels, and masks (4H, 4W) each or null. What it
-    /// gives is asked for by the methods below, until the next pass.
+    /// One pass: prompts about images, with as many points (x, y) each, their labels, and masks (4H, 4W) each or null.
+    /// What it gives is asked for by the methods below, until the next pass.
     /// </summary>
     public void Decode(IReadOnlyList<SamEmbedding> images, float[] points, int[] labels, float[]? masks, bool multimask)
     {
@@ -124,7 +126,9 @@ internal sealed class SamNetwork
     public void Threshold(int prompt, int mask, int height, int width, double threshold, Span<byte> output) =>
         _maskWriter.Threshold(Mask(prompt, mask), height, width, threshold, 0, output);
 
-    /// <summary>How many of the logits of that mask are above threshold + offset and above threshold - offset.</summary>
+    /// <summary>
+    /// How many of the logits of that mask are above threshold + offset and above threshold - offset.
+    /// </summary>
     public (int Inner, int Outer) Counts(int prompt, int mask, int height, int width, double threshold, double offset) =>
         _maskWriter.Threshold(Mask(prompt, mask), height, width, threshold, offset, []);
 
@@ -178,7 +182,8 @@ internal sealed class SamNetwork
         return slot;
     }
 
-    // A slot that may be filled anew: empty, or with an image that is not needed now. A pass has no more images than slots.
+    // A slot that may be filled anew: empty, or with an image that is not needed now. A pass has no more images than
+    // slots.
     int Free(IReadOnlyList<SamEmbedding> needed)
     {
         while (_resident[_next] is SamEmbedding image && needed.Contains(image)) _next = (_next + 1) % _resident.Length;

@@ -11,7 +11,9 @@ public sealed record SamOptions
     /// <summary>Most bytes of device memory; null: no limit. A plan over it is refused with what would fit.</summary>
     public long? MemoryBudget { get; init; }
 
-    /// <summary>Prompts in one pass of the mask decoder. More prompts take more passes, with the same results.</summary>
+    /// <summary>
+    /// Prompts in one pass of the mask decoder. More prompts take more passes, with the same results.
+    /// </summary>
     public int PromptsPerPass { get; init; } = 16;
 
     /// <summary>Most points of one prompt; the corners of a box come on top.</summary>

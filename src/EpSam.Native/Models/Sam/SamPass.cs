@@ -1,5 +1,5 @@
-// How prompts are put into passes of the mask decoder. All prompts of a pass have the same number of tokens, because every
-// token takes part in attention and a filler would change the answer; and either all or none of them has a mask.
+// How prompts are put into passes of the mask decoder. All prompts of a pass have the same number of tokens, because
+// every token takes part in attention and a filler would change the answer; and either all or none of them has a mask.
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Models.Sam;
@@ -38,7 +38,9 @@ internal sealed record SamPass(int Tokens, bool HasMask, IReadOnlyList<int> Prom
         return passes;
     }
 
-    /// <summary>Points (x, y) in the model's frame, f32 as the reference has them, and SAM's labels, of all prompts.</summary>
+    /// <summary>
+    /// Points (x, y) in the model's frame, f32 as the reference has them, and SAM's labels, of all prompts.
+    /// </summary>
     public (float[] Points, int[] Labels) Tokenise(IReadOnlyList<SamPrompt> prompts, IReadOnlyList<SamEmbedding> images)
     {
         float[] points = new float[2 * Tokens * Prompts.Count];

@@ -1,6 +1,8 @@
 namespace EpSam.Native.Models.Sam;
 
-/// <summary>What the model answers to one prompt: one mask, or several when the prompt may mean several things.</summary>
+/// <summary>
+/// What the model answers to one prompt: one mask, or several when the prompt may mean several things.
+/// </summary>
 public sealed class SamPrediction
 {
     internal SamPrediction(SamEmbedding image, byte[][] masks, float[] scores, float[][] lowResLogits) =>
@@ -22,8 +24,8 @@ public sealed class SamPrediction
     public IReadOnlyList<float> Scores { get; }
 
     /// <summary>
-    /// Logits of each mask at the model's resolution, <see cref="SamModel.LowResSize"/> a side: what the next prompt takes as
-    /// <see cref="SamPrompt.Mask"/>. Logits at the image's resolution: <see cref="SamPredictor.Logits"/>.
+    /// Logits of each mask at the model's resolution, <see cref="SamModel.LowResSize"/> a side: what the next prompt
+    /// takes as <see cref="SamPrompt.Mask"/>. Logits at the image's resolution: <see cref="SamPredictor.Logits"/>.
     /// </summary>
     public IReadOnlyList<float[]> LowResLogits { get; }
 

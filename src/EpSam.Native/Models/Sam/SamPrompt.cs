@@ -1,6 +1,6 @@
-// What a user shows the model: points, a box, a mask of an earlier prediction, or any of these together. All are checked
-// before anything runs. As in the reference, points and boxes may lie outside of the image: the model then takes them as
-// what they are, positions outside, and its answer is rarely useful. What cannot be meant is refused.
+// What a user shows the model: points, a box, a mask of an earlier prediction, or any of these together. All are
+// checked before anything runs. As in the reference, points and boxes may lie outside of the image: the model then
+// takes them as what they are, positions outside, and its answer is rarely useful. What cannot be meant is refused.
 namespace EpSam.Native.Models.Sam;
 
 /// <summary>What a point says. The values are SAM's labels.</summary>
@@ -20,7 +20,9 @@ public readonly record struct SamPoint(double X, double Y, PointLabel Label = Po
 /// <summary>A box round the object, in pixels of the image; X1 and Y1 are not below X0 and Y0.</summary>
 public readonly record struct SamBox(double X0, double Y0, double X1, double Y1);
 
-/// <summary>One prompt: one object. An empty one is allowed, as in the reference: the model then chooses by itself.</summary>
+/// <summary>
+/// One prompt: one object. An empty one is allowed, as in the reference: the model then chooses by itself.
+/// </summary>
 public sealed record SamPrompt
 {
     /// <summary>Points, in any order; empty for none. They may lie outside of the image.</summary>
@@ -30,8 +32,8 @@ public sealed record SamPrompt
     public SamBox? Box { get; init; }
 
     /// <summary>
-    /// Low-resolution logits, <see cref="SamModel.LowResSize"/> a side, row by row: those of an earlier prediction, or a mask
-    /// through <see cref="SamModel.MaskLogits"/>; null for none.
+    /// Low-resolution logits, <see cref="SamModel.LowResSize"/> a side, row by row: those of an earlier prediction, or
+    /// a mask through <see cref="SamModel.MaskLogits"/>; null for none.
     /// </summary>
     public float[]? Mask { get; init; }
 
