@@ -1,18 +1,30 @@
 // bench vgpu [GROUP…] [--threads N]: the virtual GPU's speed beside this machine's ceilings.
 // bench ops [NAME…] [--threads N]: one line for each case of each op.
+// bench encoder [MODEL] [--precision bf16|fp32] [--runs N] [--threads N]: SAM's image encoder, kernel by kernel.
+using System.Globalization;
 using EpSam.Bench;
+using EpSam.Native.Tensors;
 
-int threads = Environment.ProcessorCount;
+const string Usage = "usage: bench vgpu [GROUP...] [--threads N] | bench ops [NAME...] [--threads N] | "
+    + "bench encoder [vit_b|vit_l|vit_h] [--precision bf16|fp32] [--runs N] [--threads N]";
+int threads = Environment.ProcessorCount, runs = 3;
+DType precision = DType.BF16;
 List<string> only = [];
 for (int i = 1; i < args.Length; i++)
 {
-    if (args[i] == "--threads" && i + 1 < args.Length && int.TryParse(args[++i], out threads) && threads > 0) continue;
-    if (args[i].StartsWith('-'))
+    bool good = args[i] switch
     {
-        Console.Error.WriteLine($"bench: unknown option {args[i]}");
+        "--threads" => IsCount(args.ElementAtOrDefault(++i), out threads),
+        "--runs" => IsCount(args.ElementAtOrDefault(++i), out runs),
+        "--precision" => IsPrecision(args.ElementAtOrDefault(++i), out precision),
+        _ => !args[i].StartsWith('-'),
+    };
+    if (!good)
+    {
+        Console.Error.WriteLine($"bench: unknown option {args[Math.Min(i, args.Length - 1)]}\n{Usage}");
         return 2;
     }
-    only.Add(args[i]);
+    if (!args[i - 1].StartsWith("--", StringComparison.Ordinal)) only.Add(args[i]);
 }
 switch (args.FirstOrDefault())
 {
@@ -20,7 +32,18 @@ switch (args.FirstOrDefault())
         return new VgpuBench(threads).Run(only);
     case "ops":
         return new OpsBench(threads).Run(only);
+    case "encoder":
+        return new EncoderBench(threads).Run(precision, only.FirstOrDefault("vit_b"), runs);
     default:
-        Console.Error.WriteLine("usage: bench vgpu [GROUP...] [--threads N] | bench ops [NAME...] [--threads N]");
+        Console.Error.WriteLine(Usage);
         return 2;
+}
+
+static bool IsCount(string? text, out int count) =>
+    int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out count) && count > 0;
+
+static bool IsPrecision(string? text, out DType type)
+{
+    type = text == "fp32" ? DType.F32 : DType.BF16;
+    return text is "fp32" or "bf16";
 }
