@@ -1,12 +1,13 @@
-// A bias per column, for matrix products that have none: y = x + bias, alone, under GELU or ReLU. One block a row at a time.
+// A bias per column, for matrix products that have none: y = x + bias, alone, under GELU or ReLU. One warp a row at a time.
 #include "gelu.cuh"
 
-constexpr int Threads = 128;
+constexpr int Warps = 4, Threads = 32 * Warps;
 
 template <class T, class F> device void for_rows(const T* x, const float* bias, T* y, int rows, int columns, F f)
 {
-    for (long long row = block_x(); row < rows; row += grid_x())
-        for (int c = 4 * thread_x(); c < columns; c += 4 * Threads) {
+    const int lane = thread_x() & 31, warp = thread_x() >> 5;
+    for (long long row = (long long)block_x() * Warps + warp; row < rows; row += (long long)grid_x() * Warps)
+        for (int c = 4 * lane; c < columns; c += 128) {
             f32x4 v = load4(x + row * columns + c), b = load4(bias + c);
             store4(y + row * columns + c, f32x4{f(v.x + b.x), f(v.y + b.y), f(v.z + b.z), f(v.w + b.w)});
         }
@@ -15,7 +16,7 @@ template <class T, class F> device void for_rows(const T* x, const float* bias, 
 // bias_fwd_{f32,bf16}: y = x + bias.
 //   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
 //   args  x, bias, y, R i32, C i32
-//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 40
+//   launch grid any, block 128 = 4 warps, a warp takes every (4·grid)-th row; shared 0 B; regs <= 40
 //   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
 //   bytes 2·s·R·C, s = 4 or 2     flops R·C     bound: memory
 //   accuracy added in f32, one rounding
@@ -31,7 +32,7 @@ BIAS(bias_fwd_bf16, bf16)
 // bias_gelu_fwd_{f32,bf16}: y = gelu(x + bias).
 //   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
 //   args  x, bias, y, R i32, C i32
-//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 48
+//   launch grid any, block 128 = 4 warps, a warp takes every (4·grid)-th row; shared 0 B; regs <= 48
 //   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
 //   bytes 2·s·R·C, s = 4 or 2     flops ~21·R·C     bound: memory
 //   accuracy relative 1e-6 of gelu at the rounded sum; bf16: f32 inside, one rounding
@@ -47,7 +48,7 @@ BIAS_GELU(bias_gelu_fwd_bf16, bf16)
 // bias_relu_fwd_{f32,bf16}: y = max(x + bias, 0); NaN stays.
 //   in    x (R, C) f32 or bf16, bias (C) f32         out  y (R, C) of x's type
 //   args  x, bias, y, R i32, C i32
-//   launch grid any, block 128, a block takes every grid-th row; shared 0 B; regs <= 40
+//   launch grid any, block 128 = 4 warps, a warp takes every (4·grid)-th row; shared 0 B; regs <= 40
 //   needs C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; y may be x
 //   bytes 2·s·R·C, s = 4 or 2     flops 2·R·C     bound: memory
 //   accuracy added in f32, one rounding

@@ -6,7 +6,7 @@ namespace EpSam.Native.Ops;
 /// <summary>A bias per column, alone, under GELU or under ReLU: kernels/bias.cu.</summary>
 public static class Bias
 {
-    const int Threads = 128, MaxBlocks = 16384;
+    const int Threads = 128, RowsPerBlock = 4, MaxBlocks = 16384;
 
     /// <summary>y = x + bias for x (…, C) f32 or bf16, C a multiple of 4, bias (C) f32. y may be x. Does not synchronise.</summary>
     public static void Forward(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "Bias", "bias_fwd", x, bias, y);
@@ -33,6 +33,7 @@ public static class Bias
         Expect.Aligned(op, "bias", bias, 16);
         Expect.Aligned(op, "x", x, 4 * x.DType.Size());
         Expect.Aligned(op, "y", y, 4 * y.DType.Size());
-        Launch.Run(gpu, $"{kernel}_{x.DType.Name()}", new LaunchGrid(Math.Min(rows, MaxBlocks)), Threads, x, bias, y, rows, columns);
+        long blocks = Math.Min((rows + RowsPerBlock - 1L) / RowsPerBlock, MaxBlocks);
+        Launch.Run(gpu, $"{kernel}_{x.DType.Name()}", new LaunchGrid(blocks), Threads, x, bias, y, rows, columns);
     }
 }

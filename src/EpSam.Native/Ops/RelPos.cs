@@ -7,7 +7,7 @@ namespace EpSam.Native.Ops;
 /// <summary>rel_h[q, ky] = q · R_h[qy - ky + H - 1] and rel_w[q, kx] = q · R_w[qx - kx + W - 1], q unscaled.</summary>
 public static class RelPos
 {
-    const int Threads = 128, KeysPerWarp = 32;
+    const int Threads = 128, KeysPerWarp = 32, QueriesPerBlock = 128;
 
     /// <summary>
     /// From qkv (B, H, W, 3, N, K) f32 or bf16 and tableH (2H-1, K), tableW (2W-1, K) f32: relH (B, N, H·W, H) and relW
@@ -31,12 +31,14 @@ public static class RelPos
         Expect.Aligned("RelPos", "tableW", tableW, 16);
         string kernel = $"rel_pos_fwd_{qkv.DType.Name()}_k{size}";
         int h = (int)height, w = (int)width, n = (int)heads;
-        Launch.Run(gpu, kernel, Grid(height, heads, batch), Threads, qkv, tableH, relH, h, w, w, 1, n);
-        Launch.Run(gpu, kernel, Grid(width, heads, batch), Threads, qkv, tableW, relW, w, h, 1, w, n);
+        int sequences = Expect.Int("RelPos", "B·N", batch * heads);
+        Expect.Int("RelPos", "B·N·max(H, W)", batch * heads * Math.Max(height, width));
+        Launch.Run(gpu, kernel, Grid(h, w, sequences), Threads, qkv, tableH, relH, h, w, w, 1, n, sequences);
+        Launch.Run(gpu, kernel, Grid(w, h, sequences), Threads, qkv, tableW, relW, w, h, 1, w, n, sequences);
     }
 
-    static LaunchGrid Grid(long lines, long heads, long batch) =>
-        new(lines * ((lines + KeysPerWarp - 1) / KeysPerWarp), heads, batch);
+    static LaunchGrid Grid(long lines, long count, long sequences) =>
+        new(lines * ((lines + KeysPerWarp - 1) / KeysPerWarp), (count * sequences + QueriesPerBlock - 1) / QueriesPerBlock);
 
     /// <summary>Multiplications and additions.</summary>
     public static long Flops(Tensor relH, Tensor relW, long size) => 2 * size * (relH.Shape.Count + relW.Shape.Count);

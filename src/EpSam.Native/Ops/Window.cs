@@ -7,7 +7,7 @@ namespace EpSam.Native.Ops;
 /// <summary>SAM's windows. A window as large as the grid is the grid itself.</summary>
 public static class Window
 {
-    const int Threads = 128;
+    const int Threads = 128, TokensPerBlock = 4;
 
     /// <summary>How many windows of P x Q cover B images of H x W.</summary>
     public static long Count(long b, long h, long w, long p, long q) => b * ((h + p - 1) / p) * ((w + q - 1) / q);
@@ -21,16 +21,18 @@ public static class Window
         (int h, int w, int p, int q, int c) = Check("Window.Partition", x, windows);
         Expect.Shape("Window.Partition", "bias", bias, DType.F32, c);
         Expect.Aligned("Window.Partition", "bias", bias, 16);
-        Launch.Run(gpu, $"window_fwd_{x.DType.Name()}_partition", new LaunchGrid(windows.Shape.Rows), Threads,
-            x, bias, windows, h, w, p, q, c);
+        Launch.Run(gpu, $"window_fwd_{x.DType.Name()}_partition", Grid(windows), Threads,
+            x, bias, windows, h, w, p, q, (int)windows.Shape.Rows, c);
     }
 
     /// <summary>y (B, H, W, C) = the grid that windows (B·⌈H/P⌉·⌈W/Q⌉, P, Q, C) make, without padding. Does not synchronise.</summary>
     public static void Reverse(Gpu gpu, Tensor windows, Tensor y)
     {
         (int h, int w, int p, int q, int c) = Check("Window.Reverse", y, windows);
-        Launch.Run(gpu, $"window_fwd_{y.DType.Name()}_reverse", new LaunchGrid(y.Shape.Rows), Threads, windows, y, h, w, p, q, c);
+        Launch.Run(gpu, $"window_fwd_{y.DType.Name()}_reverse", Grid(y), Threads, windows, y, h, w, p, q, (int)y.Shape.Rows, c);
     }
+
+    static LaunchGrid Grid(in Tensor target) => new((target.Shape.Rows + TokensPerBlock - 1) / TokensPerBlock);
 
     /// <summary>Grid and windows once.</summary>
     public static long Bytes(Tensor grid, Tensor windows) => grid.Bytes + windows.Bytes;

@@ -14,6 +14,7 @@ internal unsafe interface IGemmElement
     static abstract float Load(byte* at);
     static abstract Vector128<float> Load4(byte* at);
     static abstract void Store(byte* at, float value);
+    static abstract void Store16(byte* at, Vector512<float> values);
 }
 
 internal readonly unsafe struct GemmF32 : IGemmElement
@@ -28,6 +29,9 @@ internal readonly unsafe struct GemmF32 : IGemmElement
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(byte* at, float value) => *(float*)at = value;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store16(byte* at, Vector512<float> values) => values.Store((float*)at);
 }
 
 internal readonly unsafe struct GemmBf16 : IGemmElement
@@ -48,6 +52,16 @@ internal readonly unsafe struct GemmBf16 : IGemmElement
         uint bits = BitConverter.SingleToUInt32Bits(value);
         *(ushort*)at = float.IsNaN(value) ? (ushort)0x7fff : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store16(byte* at, Vector512<float> values)
+    {
+        Vector512<uint> bits = values.AsUInt32(), upper = bits >> 16;
+        Vector512<uint> rounded = (bits + Vector512.Create(0x7fffu) + (upper & Vector512<uint>.One)) >> 16;
+        Vector512<uint> isNumber = Vector512.Equals(values, values).AsUInt32();
+        rounded = Vector512.ConditionalSelect(isNumber, rounded, Vector512.Create(0x7fffu));
+        Vector256.Narrow(rounded.GetLower(), rounded.GetUpper()).Store((ushort*)at);
+    }
 }
 
 internal readonly unsafe struct GemmF16 : IGemmElement
@@ -65,4 +79,8 @@ internal readonly unsafe struct GemmF16 : IGemmElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(byte* at, float value) =>
         *(ushort*)at = float.IsNaN(value) ? (ushort)0x7fff : BitConverter.HalfToUInt16Bits((Half)value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Store16(byte* at, Vector512<float> values) => Vector256.Narrow(
+        Lanes.MmaF16.Narrow(values.GetLower()), Lanes.MmaF16.Narrow(values.GetUpper())).Store((ushort*)at);
 }

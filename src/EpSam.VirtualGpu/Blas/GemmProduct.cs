@@ -8,6 +8,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace EpSam.VirtualGpu.Blas;
 
@@ -192,8 +193,11 @@ internal sealed unsafe class GemmProduct<T> where T : unmanaged, IFloatingPointI
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     static void Finish<E>(byte* at, nint stride, int count, float* sums, float factor) where E : struct, IGemmElement
     {
+        int i = 0;
+        if (factor == 0 && stride == 1)
+            for (; i + 16 <= count; i += 16, at += 16 * E.Size) E.Store16(at, Vector512.Load(sums + i));
         stride *= E.Size;
-        for (int i = 0; i < count; i++, at += stride)
+        for (; i < count; i++, at += stride)
             E.Store(at, factor == 0 ? sums[i] : MathF.FusedMultiplyAdd(factor, E.Load(at), sums[i]));
     }
 

@@ -19,6 +19,8 @@ internal sealed unsafe partial class Emitter
             && m.GetParameters() is [var p, _] && p.ParameterType == typeof(Vector256<uint>));
     static readonly MethodInfo Lower =
         typeof(Vector512).GetMethod(nameof(Vector512.GetLower))!.MakeGenericMethod(typeof(uint));
+    static readonly MethodInfo FirstLane =
+        typeof(Vector512).GetMethod(nameof(Vector512.ToScalar))!.MakeGenericMethod(typeof(uint));
     static readonly MethodInfo Upper =
         typeof(Vector512).GetMethod(nameof(Vector512.GetUpper))!.MakeGenericMethod(typeof(uint));
 
@@ -76,6 +78,14 @@ internal sealed unsafe partial class Emitter
 
     void EmitScalar(Op op)
     {
+        if (homes[op.Dst!].Kind == HomeKind.Splat)
+        {
+            ParameterInfo[] taken = op.Method!.Method.GetParameters();
+            splicer.Splice(op.Method.Method,
+                [.. op.Sources.Select((s, i) => PieceArg(s, taken[i].ParameterType, 0, new Pieces(2))), .. Choices(op.Method)]);
+            il.Emit(OpCodes.Stloc, LocalsOf(op.Dst!)[0]);
+            return;
+        }
         if (op.Scalar is null)   // predicate logic: its operands are whole masks already
         {
             splicer.Splice(op.Method!.Method,
@@ -156,19 +166,26 @@ internal sealed unsafe partial class Emitter
             return;
         }
         Reg reg = source.Reg!;
-        if (homes[reg].Kind == HomeKind.ScalarFrame)
+        if (homes[reg].Kind is HomeKind.ScalarFrame or HomeKind.Frame) // of a register with 32 values: lane 0's
         {
             FrameAddress(homes[reg].Offset);
             il.Emit(reg.Class == RegClass.W64 ? OpCodes.Ldind_I8 : OpCodes.Ldind_U4);
             return;
         }
         il.Emit(OpCodes.Ldloc, LocalsOf(reg)[0]);
+        if (homes[reg].Kind == HomeKind.Locals) il.Emit(OpCodes.Call, FirstLane);
     }
 
     /// <summary>Stores the scalar on the stack in a uniform register, and in its image if it has one.</summary>
     void StoreScalar(Reg dst)
     {
         Home home = homes[dst];
+        if (home.Kind == HomeKind.Splat)
+        {
+            il.Emit(OpCodes.Call, Broadcast32);
+            il.Emit(OpCodes.Stloc, LocalsOf(dst)[0]);
+            return;
+        }
         LocalBuilder value = home.Kind == HomeKind.Scalar ? LocalsOf(dst)[0] : splicer.Take(ScalarType(dst.Class));
         il.Emit(OpCodes.Stloc, value);
         if (home.Kind == HomeKind.ScalarFrame)
@@ -242,6 +259,7 @@ internal sealed unsafe partial class Emitter
         if (type == typeof(byte)) return new Arg(() => il.Emit(OpCodes.Ldc_I4, (int)source.Bits), true);
         if (type == typeof(uint)) return new Arg(() => PushMaskPiece(source, piece, pieces), false);
         Reg? reg = source.Reg;
+        if (reg is not null && homes[reg].Kind == HomeKind.Splat) return new Arg(() => il.Emit(OpCodes.Ldloc, LocalsOf(reg)[0]), true);
         bool constant = reg is null || reg.Constant is not null;
         if (constant || facts.Uniform[reg!.Index])
         {
@@ -399,34 +417,41 @@ internal sealed unsafe partial class Emitter
     void EmitUniformLoad(Op op)
     {
         UniformLoad load = op.Uniform!;
-        Type element = (load.Bytes, load.Signed) switch
+        OpCode element = (load.Bytes, load.Signed) switch // narrow ones extended to 32 bits, by their sign if they have one
         {
-            (1, false) => typeof(byte), (1, true) => typeof(sbyte),
-            (2, false) => typeof(ushort), (2, true) => typeof(short),
-            (4, _) => typeof(uint), _ => typeof(ulong),
+            (1, false) => OpCodes.Ldind_U1, (1, true) => OpCodes.Ldind_I1,
+            (2, false) => OpCodes.Ldind_U2, (2, true) => OpCodes.Ldind_I2,
+            (4, _) => OpCodes.Ldind_U4, _ => OpCodes.Ldind_I8,
         };
         string space = load.Space switch
         {
             StateSpace.Global => nameof(UniformMemory.Global), StateSpace.Shared => nameof(UniformMemory.Shared),
             _ => nameof(UniformMemory.Param),
         };
-        MethodInfo method = typeof(UniformMemory).GetMethod(space)!.MakeGenericMethod(element);
         // The address register may be one of the destinations: take the address first.
         Reg address = op.Sources[0].Reg!;
-        LocalBuilder at = splicer.Take(typeof(ulong));
+        LocalBuilder at = splicer.Take(typeof(byte*));
+        il.Emit(OpCodes.Ldarg_0);
         PushScalar(address, address.Class);
         if (address.Class != RegClass.W64) il.Emit(OpCodes.Conv_U8);
+        il.Emit(OpCodes.Ldc_I8, (long)load.Offset);
+        il.Emit(OpCodes.Add);
+        il.Emit(OpCodes.Ldc_I4, op.Dsts.Length * load.Bytes);
+        il.Emit(OpCodes.Ldc_I4, op.Position.Line);
+        CallStatic(typeof(UniformMemory), space);
         il.Emit(OpCodes.Stloc, at);
         for (int i = 0; i < op.Dsts.Length; i++)
         {
             if (op.Dsts[i] is not { } dst) continue;
-            il.Emit(OpCodes.Ldarg_0);
             il.Emit(OpCodes.Ldloc, at);
-            il.Emit(OpCodes.Ldc_I8, (long)(load.Offset + i * load.Bytes));
-            il.Emit(OpCodes.Add);
-            il.Emit(OpCodes.Ldc_I4, op.Position.Line);
-            il.Emit(OpCodes.Call, method);
-            if (dst.Class == RegClass.W32) il.Emit(OpCodes.Conv_U4);
+            if (i > 0)
+            {
+                il.Emit(OpCodes.Ldc_I4, i * load.Bytes);
+                il.Emit(OpCodes.Add);
+            }
+            il.Emit(OpCodes.Unaligned, (byte)1);
+            il.Emit(element);
+            if (dst.Class == RegClass.W64 && load.Bytes < 8) il.Emit(OpCodes.Conv_U8);
             StoreScalar(dst);
         }
     }

@@ -330,7 +330,7 @@ internal sealed unsafe partial class Emitter
         if (locals.TryGetValue(reg, out LocalBuilder[]? found)) return found;
         bool scalar = homes[reg].Kind is HomeKind.Scalar;
         LocalBuilder[] made =
-            new LocalBuilder[scalar ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 }];
+            new LocalBuilder[homes[reg].Kind is HomeKind.Scalar or HomeKind.Splat ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 }];
         for (int i = 0; i < made.Length; i++)
             made[i] = il.DeclareLocal(scalar ? ScalarType(reg.Class) : VectorType(reg.Class));
         return locals[reg] = made;

@@ -19,7 +19,7 @@ internal static class Grid
         Program program, Dim3 grid, Dim3 block, int dynamicSharedBytes, ReadOnlySpan<byte> parameters,
         LaunchContext context, LaunchOptions options)
     {
-        Variant variant = program.Get(options.Interpret, context.Checks != CheckFlags.None, context.Counting);
+        Variant variant = program.Get(options.Interpret, context.Checks != CheckFlags.None, context.Counting, block);
         long count = grid.Count;
         int workers = (int)Math.Min(count, options.Workers > 0 ? options.Workers : Environment.ProcessorCount);
         int shared = program.StaticSharedBytes + dynamicSharedBytes;

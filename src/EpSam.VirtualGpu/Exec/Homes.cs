@@ -1,13 +1,13 @@
 // Where each register of a kernel lives in emitted code, and how blocks are grouped into methods. A register used
 // inside one method only is a set of IL locals; one that crosses methods or a barrier, or that a warp method reads or
 // writes, lives in the warp's frame; a uniform one is a scalar, with a vector image in the frame if a warp
-// method reads it.
+// method reads it, or one vector local (Splats).
 using EpSam.VirtualGpu.Ir;
 using EpSam.VirtualGpu.Passes;
 
 namespace EpSam.VirtualGpu.Exec;
 
-internal enum HomeKind { Locals, Frame, Scalar, ScalarFrame, Constant }
+internal enum HomeKind { Locals, Frame, Scalar, ScalarFrame, Splat, Constant }
 
 internal struct Home
 {
@@ -133,11 +133,18 @@ internal sealed class Homes
             crossing.Unite(liveness.In[block.Next!.Index]);
             crossing.Unite(facts.Held[block.Next.Index]);
         }
+        BitSet splats = new(regs);
+        foreach (Reg reg in kernel.Regs)
+        {
+            int r = reg.Index;
+            if (!reg.IsSpecial && facts.Uniform[r] && reg.Class == RegClass.W32 && !crossing[r] && !warpRead[r]) splats.Add(r);
+        }
+        splats = Splats.Find(kernel, facts, splats);
         foreach (Reg reg in kernel.Regs)
         {
             if (reg.IsSpecial) continue;
             int r = reg.Index;
-            HomeKind kind = facts.Uniform[r] ? crossing[r] ? HomeKind.ScalarFrame : HomeKind.Scalar
+            HomeKind kind = splats[r] ? HomeKind.Splat : facts.Uniform[r] ? crossing[r] ? HomeKind.ScalarFrame : HomeKind.Scalar
                 : crossing[r] || warpUsed[r] ? HomeKind.Frame : HomeKind.Locals;
             homes[r] = new Home { Kind = kind, Image = facts.Uniform[r] && warpRead[r] ? 0 : -1 };
         }

@@ -15,7 +15,7 @@ internal sealed class Program
     const long MaxAnalysisBits = 2_000_000_000;
 
     readonly Kernel kernel;
-    readonly Dictionary<(bool Interpret, bool Checks, bool Counting), Variant> variants = [];
+    readonly Dictionary<(bool Interpret, bool Checks, bool Counting, bool WholeRows), Variant> variants = [];
 
     public string Name => kernel.Name;
     public (int Offset, int Size)[] Parameters { get; }
@@ -68,15 +68,16 @@ internal sealed class Program
     }
 
     /// <summary>The code for one way of running, made at the first request.</summary>
-    public Variant Get(bool interpret, bool checks, bool counting)
+    public Variant Get(bool interpret, bool checks, bool counting, Dim3 block)
     {
+        bool wholeRows = !interpret && WarpRows.Holds(block.X, block.Y, block.Z);
         lock (variants)
         {
-            if (variants.TryGetValue((interpret, checks, counting), out Variant? variant)) return variant;
+            if (variants.TryGetValue((interpret, checks, counting, wholeRows), out Variant? variant)) return variant;
             variant = interpret
                 ? new InterpretedVariant(kernel, checks || counting)
-                : new EmittedVariant(kernel, checks, counting);
-            return variants[(interpret, checks, counting)] = variant;
+                : new EmittedVariant(kernel, checks, counting, wholeRows);
+            return variants[(interpret, checks, counting, wholeRows)] = variant;
         }
     }
 

@@ -1,4 +1,4 @@
-// Loads whose address is the same in all lanes: one scalar load.
+// Loads whose address is the same in all lanes: checked once, then read as scalars.
 using System.Runtime.CompilerServices;
 using EpSam.VirtualGpu.Checks;
 using EpSam.VirtualGpu.Driver;
@@ -7,32 +7,25 @@ namespace EpSam.VirtualGpu.Exec;
 
 internal static unsafe class UniformMemory
 {
-    public static ulong Global<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        Widen(Unsafe.ReadUnaligned<T>(AddressSpace.IsDevice(address, (ulong)sizeof(T))
-            ? AddressSpace.ToHost(address)
-            : OutsideDevice(w, address, sizeof(T), line)));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Global(Warp* w, ulong address, int bytes, int line) =>
+        AddressSpace.IsDevice(address, (ulong)bytes) ? AddressSpace.ToHost(address) : OutsideDevice(w, address, bytes, line);
 
-    public static ulong Shared<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        Widen(Unsafe.ReadUnaligned<T>(IsInside<T>(address, w->Block->SharedBytes)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Shared(Warp* w, ulong address, int bytes, int line) =>
+        IsInside(address, bytes, w->Block->SharedBytes)
             ? w->Block->Shared + address
-            : Outside(w, "shared", w->Block->SharedBytes, address, sizeof(T), line)));
+            : Outside(w, "shared", w->Block->SharedBytes, address, bytes, line);
 
-    public static ulong Param<T>(Warp* w, ulong address, int line) where T : unmanaged =>
-        Widen(Unsafe.ReadUnaligned<T>(IsInside<T>(address, w->Block->ParamBytes)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Param(Warp* w, ulong address, int bytes, int line) =>
+        IsInside(address, bytes, w->Block->ParamBytes)
             ? w->Block->Param + address
-            : Outside(w, "parameter", w->Block->ParamBytes, address, sizeof(T), line)));
+            : Outside(w, "parameter", w->Block->ParamBytes, address, bytes, line);
 
-    static bool IsInside<T>(ulong address, int size) where T : unmanaged =>
-        address + (ulong)sizeof(T) <= (ulong)size && address < 1ul << 32;
-
-    /// <summary>
-    /// Narrow values as 32-bit registers hold them: sign-extended to 32 bits when the type is signed.
-    /// </summary>
-    static ulong Widen<T>(T value) where T : unmanaged => value switch
-    {
-        byte v => v, ushort v => v, uint v => v, ulong v => v, sbyte v => (uint)v, short v => (uint)v,
-        _ => throw new NotSupportedException(typeof(T).Name),
-    };
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool IsInside(ulong address, int bytes, int size) =>
+        address + (ulong)bytes <= (ulong)size && address < 1ul << 32;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     static byte* OutsideDevice(Warp* w, ulong address, int bytes, int line)

@@ -48,11 +48,11 @@ internal sealed unsafe class EmittedVariant : Variant
     readonly int[] methodOf;
     readonly int[] operands;   // pinned: emitted code reads it by address
 
-    public EmittedVariant(Kernel kernel, bool checks, bool counting) : base(kernel)
+    public EmittedVariant(Kernel kernel, bool checks, bool counting, bool wholeRows) : base(kernel)
     {
         int[] reconvergence = ControlFlow.PostDominators(kernel);
         Liveness liveness = Liveness.Run(kernel);
-        Uniformity facts = Uniformity.Run(kernel, liveness, reconvergence, checks || counting);
+        Uniformity facts = Uniformity.Run(kernel, liveness, reconvergence, checks || counting, wholeRows);
         homes = new Homes(kernel, liveness, facts);
         (methods, int[] list) = Emitter.Emit(kernel, homes, liveness, facts, reconvergence, checks, counting);
         operands = GC.AllocateUninitializedArray<int>(Math.Max(1, list.Length), pinned: true);

@@ -59,6 +59,7 @@ internal sealed partial class Builder
         bool setsCarry = modifiers.Remove("cc");
         bool usesCarry = s.Opcode is "addc" or "subc" or "madc";
         string key = modifiers.Count == 0 ? s.Opcode : s.Opcode + "." + string.Join('.', modifiers);
+        if (flush && LaneTable.TryLane(s.Text, out _)) (key, flush) = (s.Text, false); // it flushes by itself
 
         if (LaneTable.TryLane(key, out LaneMethod? method))
             LaneInstruction(s, method, key, type, flush, saturate, setsCarry, usesCarry);

@@ -49,8 +49,16 @@ internal static unsafe class AsyncCopy
     {
         if (active == uint.MaxValue && bytes == 16)
         {
-            for (int lane = 0; lane < 32; lane++)
-                Vector128.Load(from[lane]).Store(to[lane]);
+            // Four at a time: the fewer instructions a copy takes, the more of them wait for memory together.
+            for (int lane = 0; lane < 32; lane += 4)
+            {
+                Vector128<byte> a = Vector128.Load(from[lane]), b = Vector128.Load(from[lane + 1]);
+                Vector128<byte> c = Vector128.Load(from[lane + 2]), d = Vector128.Load(from[lane + 3]);
+                a.Store(to[lane]);
+                b.Store(to[lane + 1]);
+                c.Store(to[lane + 2]);
+                d.Store(to[lane + 3]);
+            }
             return;
         }
         for (; active != 0; active &= active - 1)

@@ -26,7 +26,43 @@ internal static unsafe class LdMatrix
 
     [PtxWarp("ldmatrix.sync.aligned.m8n8.x4<,.trans><.shared,.generic,>.b16")]
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void X4(Warp* w, byte* f, int* o) => Run(w, f, o, 4);
+    public static void X4(Warp* w, byte* f, int* o)
+    {
+        if (!TryFour(w, f, o)) Run(w, f, o, 4);
+    }
+
+    /// <summary>The frequent case in few instructions: four matrices, all of them wanted, at 32-bit shared addresses.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static bool TryFour(Warp* w, byte* f, int* o)
+    {
+        int* d = o + 3;
+        int last = w->Block->SharedBytes - RowBytes;
+        if ((d[0] | d[1] | d[2] | d[3] | o[0] | last) < 0 || (o[2] | d[5]) != 0 || w->Active != uint.MaxValue
+            || SharedChecks.Wanted(w) || !MemoryLanes.IsSmall(o[1])
+            || d[0] == o[0] || d[1] == o[0] || d[2] == o[0])
+            return false;
+        int* offsets = (int*)(f + o[0]);
+        Vector512<uint> constant = Vector512.Create((uint)o[1]);
+        Vector512<uint> low = Vector512.Load((uint*)offsets) + constant;
+        Vector512<uint> high = Vector512.Load((uint*)offsets + 16) + constant;
+        if (((low | high) & Vector512.Create(RowBytes - 1u)) != Vector512<uint>.Zero
+            || !Vector512.LessThanOrEqualAll(Vector512.Max(low, high), Vector512.Create((uint)last)))
+            return false;
+        byte* shared = w->Block->Shared + o[1]; // offsets as signed numbers: see NarrowLanes
+        if (d[4] != 0)
+        {
+            Transposed(shared, offsets, f + d[0]);
+            Transposed(shared, offsets + 8, f + d[1]);
+            Transposed(shared, offsets + 16, f + d[2]);
+            Transposed(shared, offsets + 24, f + d[3]);
+            return true;
+        }
+        Rows(shared, offsets, f + d[0]);
+        Rows(shared, offsets + 8, f + d[1]);
+        Rows(shared, offsets + 16, f + d[2]);
+        Rows(shared, offsets + 24, f + d[3]);
+        return true;
+    }
 
     [SkipLocalsInit]
     static void Run(Warp* w, byte* f, int* o, int matrices)
@@ -41,8 +77,9 @@ internal static unsafe class LdMatrix
         for (int i = 0; i < matrices; i++)
         {
             if (destinations[i] < 0) continue;   // the sink "_"
-            if (transposed) Transposed(shared, offsets + 8 * i, f + destinations[i]);
-            else Rows(shared, offsets + 8 * i, f + destinations[i]);
+            int* rows = (int*)offsets + 8 * i;   // inside the block's memory, so below 2^31
+            if (transposed) Transposed(shared, rows, f + destinations[i]);
+            else Rows(shared, rows, f + destinations[i]);
         }
     }
 
@@ -109,12 +146,20 @@ internal static unsafe class LdMatrix
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static void Rows(byte* shared, uint* offsets, byte* to)
+    static void Rows(byte* shared, int* offsets, byte* to)
     {
-        for (int row = 0; row < 8; row++) Vector128.Load(shared + offsets[row]).Store(to + row * RowBytes);
+        Row(shared, offsets[0]).Store((ushort*)to);
+        Row(shared, offsets[1]).Store((ushort*)(to + RowBytes));
+        Row(shared, offsets[2]).Store((ushort*)(to + 2 * RowBytes));
+        Row(shared, offsets[3]).Store((ushort*)(to + 3 * RowBytes));
+        Row(shared, offsets[4]).Store((ushort*)(to + 4 * RowBytes));
+        Row(shared, offsets[5]).Store((ushort*)(to + 5 * RowBytes));
+        Row(shared, offsets[6]).Store((ushort*)(to + 6 * RowBytes));
+        Row(shared, offsets[7]).Store((ushort*)(to + 7 * RowBytes));
     }
 
-    static void Transposed(byte* shared, uint* offsets, byte* to)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Transposed(byte* shared, int* offsets, byte* to)
     {
         if (!Avx512BW.IsSupported)
         {
@@ -133,10 +178,14 @@ internal static unsafe class LdMatrix
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector512<ushort> FourRows(byte* shared, uint* offsets) => Vector512.Create(
-        Vector256.Create(Row(shared, offsets[0]), Row(shared, offsets[1])),
-        Vector256.Create(Row(shared, offsets[2]), Row(shared, offsets[3])));
+    static Vector512<ushort> FourRows(byte* shared, int* offsets)
+    {
+        Vector512<ushort> rows = Row(shared, offsets[0]).ToVector256Unsafe().ToVector512Unsafe();
+        rows = Avx512F.InsertVector128(rows, Row(shared, offsets[1]), 1);
+        rows = Avx512F.InsertVector128(rows, Row(shared, offsets[2]), 2);
+        return Avx512F.InsertVector128(rows, Row(shared, offsets[3]), 3);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<ushort> Row(byte* shared, uint offset) => Vector128.Load((ushort*)(shared + offset));
+    static Vector128<ushort> Row(byte* shared, int offset) => Vector128.Load((ushort*)(shared + offset));
 }

@@ -5,6 +5,7 @@
 // builder's). Polynomials are minimax (Remez) fits in relative error, made with 40 decimal digits and rounded to f32.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using static EpSam.VirtualGpu.Lanes.FloatLanes;
 
 namespace EpSam.VirtualGpu.Lanes;
@@ -18,6 +19,14 @@ internal static unsafe class SpecialFunctions
     [Ptx("ex2.approx.f32"), MethodImpl(Inline)]
     public static U32 Ex2(U32 a) => Ex2(F32(a)).AsUInt32();
 
+    /// <summary>The same with results below 2^-126 zero: those of a below -126, since 2^a rounds to 1 or more above.</summary>
+    [Ptx("ex2.approx.ftz.f32"), MethodImpl(Inline)]
+    public static U32 Ex2Flushed(U32 a)
+    {
+        Vector512<float> isSmall = Vector512.LessThan(F32(a), Vector512.Create(-126f));
+        return Vector512.AndNot(Ex2(F32(a)), isSmall).AsUInt32();
+    }
+
     // 2^a = 2^n * 2^f with n = round(a) and f in [-1/2, 1/2]; 2^n in two factors of half the exponent, which reach from
     // the least subnormal to infinity where one would not, and let a NaN pass through.
     [MethodImpl(Inline)]
@@ -25,17 +34,18 @@ internal static unsafe class SpecialFunctions
     {
         a = Vector512.MinNative(Vector512.Create(130f), a);    // constant first: x86 returns the second if one is NaN
         a = Vector512.MaxNative(Vector512.Create(-160f), a);
-        Vector512<float> shifted = a + Vector512.Create(RoundingShift);
-        Vector512<float> f = a - (shifted - Vector512.Create(RoundingShift));
+        Vector512<float> shifted = a + Vector512.Create(RoundingShift), n = shifted - Vector512.Create(RoundingShift);
+        Vector512<float> f = a - n;
         Vector512<float> p = Fma(f, Vector512.Create(0.000155946720957f), 0.00134066435875f);
         p = Fma(f, p, 0.00961769299263f);
         p = Fma(f, p, 0.05550310552f);
         p = Fma(f, p, 0.240226527827f);
         p = Fma(f, p, 0.693147214967f);
         p = Fma(f, p, 1f);
-        Vector512<int> one = Vector512.Create(0x3f80_0000), n = shifted.AsInt32();
-        Vector512<int> half = (n >> 1 << 23) + one;
-        Vector512<int> rest = (n << 23) - half + (one + one);
+        if (Avx512F.IsSupported) return Avx512F.Scale(p, n); // one rounding either way: p times one half is exact
+        Vector512<int> one = Vector512.Create(0x3f80_0000), whole = shifted.AsInt32();
+        Vector512<int> half = (whole >> 1 << 23) + one;
+        Vector512<int> rest = (whole << 23) - half + (one + one);
         return p * half.AsSingle() * rest.AsSingle();
     }
 

@@ -15,8 +15,10 @@ internal sealed class Uniformity
     public required BitSet[] Held { get; init; }       // by block
     public required BitSet[] Joining { get; init; }    // by block: what waiting lanes hold while others join here
     public required bool Checks { get; init; }         // loads stay per lane, so that each access is checked
+    public required Dictionary<Op, WarpSum[]> OfWarp { get; init; }   // see WarpRows
 
-    public static Uniformity Run(Kernel kernel, Liveness liveness, int[] reconvergence, bool checks)
+    public static Uniformity Run(
+        Kernel kernel, Liveness liveness, int[] reconvergence, bool checks, bool wholeRows = false)
     {
         int n = kernel.Blocks.Count;
         bool[] uniform = new bool[kernel.Regs.Count], divergent = new bool[n];
@@ -24,6 +26,8 @@ internal sealed class Uniformity
         for (int i = 0; i < n; i++)
             (held[i], joining[i]) = (new BitSet(kernel.Regs.Count), new BitSet(kernel.Regs.Count));
         foreach (Reg reg in kernel.Regs) uniform[reg.Index] = !reg.IsSpecial || reg.Constant is not null;
+        uniform[kernel.Tid[1].Index] = uniform[kernel.Tid[2].Index] = wholeRows;
+        Dictionary<Op, WarpSum[]> ofWarp = wholeRows ? WarpRows.Find(kernel, liveness) : [];
         bool changed = true;
         while (changed)
         {
@@ -36,7 +40,7 @@ internal sealed class Uniformity
             }
             foreach (Block block in kernel.Blocks)
             foreach (Op op in block.Ops)
-                if (!IsUniform(op, uniform, held[block.Index], checks)
+                if (!IsUniform(op, block, uniform, held, checks, ofWarp)
                     || op.Kind == OpKind.Warp && !AllUniform(op, uniform))
                     foreach (Reg? dst in op.Dsts)
                         if (dst is not null && uniform[dst.Index]) { uniform[dst.Index] = false; changed = true; }
@@ -44,13 +48,13 @@ internal sealed class Uniformity
         return new Uniformity
         {
             Uniform = uniform, Divergent = divergent, Held = held,
-            Joining = joining, Checks = checks,
+            Joining = joining, Checks = checks, OfWarp = ofWarp,
         };
     }
 
     /// <summary>Does this operation of the block run as a scalar one?</summary>
     public bool RunsUniform(Op op, Block block) =>
-        IsUniform(op, Uniform, Held[block.Index], Checks) && AllUniform(op, Uniform);
+        IsUniform(op, block, Uniform, Held, Checks, OfWarp) && AllUniform(op, Uniform);
 
     static bool AllUniform(Op op, bool[] uniform)
     {
@@ -83,19 +87,29 @@ internal sealed class Uniformity
     }
 
     /// <summary>Can this operation be one scalar operation, its results the same in all lanes?</summary>
-    static bool IsUniform(Op op, bool[] uniform, BitSet held, bool checks)
+    static bool IsUniform(
+        Op op, Block block, bool[] uniform, BitSet[] held, bool checks, Dictionary<Op, WarpSum[]> ofWarp)
     {
         if (op.Guard is not null && !uniform[op.Guard.Index]) return false;
         foreach (Reg? dst in op.Dsts)
-            if (dst is not null && held[dst.Index]) return false;
-        foreach (Src source in op.Sources)
-            if (source.Reg is not null && !uniform[source.Reg.Index]) return false;
+            if (dst is not null && held[block.Index][dst.Index]) return false;
+        bool ofLanes = false;
+        foreach (Src source in op.Sources) ofLanes |= source.Reg is not null && !uniform[source.Reg.Index];
+        if (ofLanes && !IsOfWarp(op, uniform, held, ofWarp)) return false;
         return op.Kind switch
         {
             OpKind.Special => true,
             OpKind.Lane => op.Scalar is not null || IsPredicateLogic(op.Method!),
             _ => op.Uniform is not null && (!checks || op.Uniform.Space == StateSpace.Param),
         };
+    }
+
+    static bool IsOfWarp(Op op, bool[] uniform, BitSet[] held, Dictionary<Op, WarpSum[]> ofWarp)
+    {
+        if (!ofWarp.TryGetValue(op, out WarpSum[]? sums)) return false;
+        foreach (WarpSum sum in sums)
+            if (!uniform[sum.Base.Index] || held[sum.Block][sum.Sum.Index]) return false;
+        return true;
     }
 
     /// <summary>Methods of predicates alone work on the whole warp's mask; they are their own scalar form.</summary>

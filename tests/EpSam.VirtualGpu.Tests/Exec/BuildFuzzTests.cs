@@ -32,7 +32,7 @@ internal sealed partial class BuildFuzzTests
                 foreach (PtxFunction entry in module.Functions.Where(f => f is { IsEntry: true, HasBody: true }))
                 {
                     Program.Build(module, entry, new Dictionary<string, ulong>())
-                        .Get(interpret: false, i % 2 == 0, counting: false);
+                        .Get(interpret: false, i % 2 == 0, counting: false, new EpSam.VirtualGpu.Exec.Dim3(64));
                     built++;
                 }
             }

@@ -52,6 +52,10 @@ internal sealed class KernelGenerator(int seed)
         "shfl.sync.up.b32 R|P, R, S, 0, -1", "shfl.sync.idx.b32 R, R, R, 31, -1", "vote.sync.ballot.b32 R, P, -1",
         "vote.sync.any.pred P, P, -1", "vote.sync.all.pred P, !P, -1", "activemask.b32 R",
         "redux.sync.add.u32 R, R, -1", "match.any.sync.b32 R, R, -1",
+        // The same in all lanes of a warp, or nearly: %x is the thread, %v that plus 64 for each block.
+        "shr.u32 R, %x, 5", "shr.u32 R, %x, 4", "shr.s32 R, %v, 6", "and.b32 R, %v, -32", "and.b32 R, %v, -16",
+        "div.u32 R, %x, 32", "setp.lt.u32 P, %x, 32", "setp.gt.s32 P, %v, 63", "setp.ge.u32 P, %v, 80",
+        "setp.le.u32 P, %x, 40", "mov.u32 R, %x",
     ];
 
     readonly Random random = new(seed);
@@ -84,6 +88,8 @@ internal sealed class KernelGenerator(int seed)
         text.Append($"    .reg .b32 %r<{Registers}>;\n    .reg .b16 %h<{Registers}>;\n" +
             $"    .reg .b64 %d<{Registers}>;\n    .reg .pred %q, %p<{Registers}>;\n");
         for (int i = 0; i < 12; i++) text.Append($"    .reg .b32 %i{i};\n");
+        text.Append("    .reg .b32 %x, %u, %m, %v;\n    mov.u32 %x, %tid.x;\n    mov.u32 %u, %ctaid.x;\n" +
+            "    shl.b32 %m, %u, 6;\n    add.u32 %v, %m, %x;\n");
     }
 
     void Function()
