@@ -54,7 +54,7 @@ internal sealed unsafe partial class Emitter
     void EmitSpecial(Op op, Block block, bool laneGuard)
     {
         Reg dst = op.Dst!;
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldc_I4, op.Raw[0]);
         CallStatic(typeof(SpecialValues), nameof(SpecialValues.Read));
         if (dst.Class == RegClass.W32) il.Emit(OpCodes.Conv_U4);
@@ -431,7 +431,7 @@ internal sealed unsafe partial class Emitter
         // The address register may be one of the destinations: take the address first.
         Reg address = op.Sources[0].Reg!;
         LocalBuilder at = splicer.Take(typeof(byte*));
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         PushScalar(address, address.Class);
         if (address.Class != RegClass.W64) il.Emit(OpCodes.Conv_U8);
         il.Emit(OpCodes.Ldc_I8, (long)load.Offset);
@@ -473,9 +473,9 @@ internal sealed unsafe partial class Emitter
             il.Emit(OpCodes.Brfalse, skip);
             SetActive(lanes);
         }
-        il.Emit(OpCodes.Ldarg_0);
         il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldarg_2);
+        il.Emit(OpCodes.Ldarg_3);
         il.Emit(OpCodes.Ldc_I4, at * sizeof(int));
         il.Emit(OpCodes.Add);
         il.Emit(OpCodes.Call, WarpMethod(op).Method);
@@ -488,7 +488,7 @@ internal sealed unsafe partial class Emitter
 
     void SetActive(LocalBuilder lanes)
     {
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldloc, lanes);
         il.Emit(OpCodes.Stfld, typeof(Warp).GetField(nameof(Warp.Active))!);
     }

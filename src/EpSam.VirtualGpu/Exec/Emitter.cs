@@ -1,4 +1,4 @@
-// Turns a kernel into .NET methods: one per group of blocks, void M(Warp* w, byte* frame, int* operands). Lane methods
+// Turns a kernel into .NET methods: one per group of blocks, void M(object, Warp* w, byte* frame, int* operands). Lane methods
 // are spliced in on halves or quarters of a warp, warp methods are called, branches on uniform conditions are plain
 // branches. A method runs until the warp exits, waits at a barrier or leaves for a block of another method; the caller
 // loops. Control flow that diverges goes through Divergence and comes back by the dispatch switch at the method's head.
@@ -58,8 +58,12 @@ internal sealed unsafe partial class Emitter
 
     ChunkMethod EmitChunk(int first, int end, int index)
     {
-        DynamicMethod method = new($"{kernel.Name}#{index}", typeof(void), [typeof(Warp*), typeof(byte*), typeof(int*)],
-            typeof(Emitter).Module, skipVisibility: true) { InitLocals = false };
+        Type[] parameters = [typeof(object), typeof(Warp*), typeof(byte*), typeof(int*)];
+        DynamicMethod method = new(
+            $"{kernel.Name}#{index}", typeof(void), parameters, typeof(Emitter).Module, skipVisibility: true)
+        {
+            InitLocals = false,
+        };
         il = method.GetILGenerator(64 * 1024);
         splicer = new Splicer(il);
         (this.first, this.end) = (first, end);
@@ -81,7 +85,8 @@ internal sealed unsafe partial class Emitter
         il.Emit(OpCodes.Ret);   // a block of another method, or -1: w->Pc says which
         for (int b = first; b < end; b++) EmitBlock(kernel.Blocks[b]);
         il.Emit(OpCodes.Ret);
-        return method.CreateDelegate<ChunkMethod>();
+        // Bound to some object: a delegate that is not goes through a thunk that shuffles its arguments.
+        return method.CreateDelegate<ChunkMethod>(kernel);
     }
 
     void EmitBlock(Block block)
@@ -145,7 +150,7 @@ internal sealed unsafe partial class Emitter
         LoadField(nameof(Warp.Reconvergence));
         il.Emit(OpCodes.Ldc_I4, block.Index);
         il.Emit(OpCodes.Bne_Un, go);
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         CallStatic(typeof(Divergence), nameof(Divergence.Join));
         AfterDivergence();
         il.Emit(OpCodes.Ldloc, target);
@@ -167,14 +172,14 @@ internal sealed unsafe partial class Emitter
     {
         foreach (IGrouping<Counter, Op> group in block.Ops.GroupBy(op => op.Class))
         {
-            il.Emit(OpCodes.Ldarg_0);
+            il.Emit(OpCodes.Ldarg_1);
             il.Emit(OpCodes.Ldc_I4, (int)group.Key);
             il.Emit(OpCodes.Ldc_I4, group.Count());
             CallStatic(typeof(Emitter), nameof(Count));
         }
         long flops = block.Ops.Sum(op => op.Class == Counter.Tensor ? MmaFlops(op) : 0);
         if (flops == 0) return;
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldc_I4, (int)Counter.MmaFlops);
         il.Emit(OpCodes.Ldc_I4, (int)flops);
         CallStatic(typeof(Emitter), nameof(Count));
@@ -209,7 +214,7 @@ internal sealed unsafe partial class Emitter
         switch (block.End)
         {
             case EndKind.Exit:
-                il.Emit(OpCodes.Ldarg_0);
+                il.Emit(OpCodes.Ldarg_1);
                 CallStatic(typeof(Divergence), nameof(Divergence.Exit));
                 AfterDivergence();
                 il.Emit(OpCodes.Br, dispatch);
@@ -226,7 +231,7 @@ internal sealed unsafe partial class Emitter
 
     void SetPc(Block block)
     {
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldc_I4, block.Index);
         il.Emit(OpCodes.Stfld, typeof(Warp).GetField(nameof(Warp.Pc))!);
     }
@@ -278,7 +283,7 @@ internal sealed unsafe partial class Emitter
         il.Emit(OpCodes.Ldloc, taking);
         il.Emit(OpCodes.Ldloc, active);
         il.Emit(OpCodes.Beq, all);
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldloc, taking);
         il.Emit(OpCodes.Ldc_I4, block.Taken!.Index);
         il.Emit(OpCodes.Ldc_I4, block.Next!.Index);
@@ -302,7 +307,7 @@ internal sealed unsafe partial class Emitter
 
     void LoadField(string name)
     {
-        il.Emit(OpCodes.Ldarg_0);
+        il.Emit(OpCodes.Ldarg_1);
         il.Emit(OpCodes.Ldfld, typeof(Warp).GetField(name)!);
     }
 
@@ -311,7 +316,7 @@ internal sealed unsafe partial class Emitter
 
     void FrameAddress(int offset)
     {
-        il.Emit(OpCodes.Ldarg_1);
+        il.Emit(OpCodes.Ldarg_2);
         if (offset == 0) return;
         il.Emit(OpCodes.Ldc_I4, offset);
         il.Emit(OpCodes.Conv_I);

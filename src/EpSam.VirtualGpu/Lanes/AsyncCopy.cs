@@ -7,6 +7,7 @@ using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using EpSam.VirtualGpu.Checks;
+using EpSam.VirtualGpu.Driver;
 using EpSam.VirtualGpu.Exec;
 
 namespace EpSam.VirtualGpu.Lanes;
@@ -25,7 +26,7 @@ internal static unsafe class AsyncCopy
         bool whole = o[Read] < 0 || ReadsWhole(f + o[Read], (uint)o[Size]);
         if (!whole || !registers || !MemoryLanes.IsSmall(o[1]))
         {
-            CopyPart(w, f, o);
+            if (!registers || !MemoryLanes.IsSmall(o[1]) || !TryCopySome(w, f, o)) CopyPart(w, f, o);
             return;
         }
         SharedSpace.Check(w, f, o, o[Size], write: true);
@@ -66,6 +67,38 @@ internal static unsafe class AsyncCopy
             int lane = BitOperations.TrailingZeroCount(active);
             Unsafe.CopyBlockUnaligned(to[lane], from[lane], (uint)bytes);
         }
+    }
+
+    /// <summary>Full warps that copy 16 bytes a lane, or zeros where nothing is read: tails of tiles.</summary>
+    static bool TryCopySome(Warp* w, byte* f, int* o)
+    {
+        if (o[Size] != 16 || w->Active != uint.MaxValue || o[2] != 0) return false;
+        uint* read = (uint*)(f + o[Read]);
+        uint taken = Lanes(read, 16), partly = Lanes(read, 1) & ~taken;
+        LaneAddress.Effective(f, o + Source, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
+        // A lane that reads nothing may have any address; here all of them have to be good ones.
+        if (partly != 0
+            || !LaneAddress.AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, AddressSpace.Accessible - 16))
+            return false;
+        SharedSpace.Check(w, f, o, 16, write: true);
+        var from = new WideLanes(f + o[Source], GlobalSpace.Base(w) + o[Source + 1]);
+        var to = new NarrowLanes(f + o[0], SharedSpace.Base(w) + o[1]);
+        for (int lane = 0; lane < 32; lane++)
+        {
+            Vector128<byte> value = Vector128<byte>.Zero;
+            if ((taken >> lane & 1) != 0) value = Vector128.Load(from[lane]);
+            value.Store(to[lane]);
+        }
+        return true;
+    }
+
+    /// <summary>The lanes that have at least so many bytes.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static uint Lanes(uint* read, uint bytes)
+    {
+        U32 least = Vector512.Create(bytes);
+        return (uint)Vector512.GreaterThanOrEqual(Vector512.Load(read), least).ExtractMostSignificantBits()
+            | (uint)Vector512.GreaterThanOrEqual(Vector512.Load(read + 16), least).ExtractMostSignificantBits() << 16;
     }
 
     [PtxWarp("cp.async.commit_group")]

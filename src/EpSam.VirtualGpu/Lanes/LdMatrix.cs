@@ -145,17 +145,17 @@ internal static unsafe class LdMatrix
         }
     }
 
+    // Whole vectors are stored: mma reads such, and a vector made of four stores would have to wait for the cache.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Rows(byte* shared, int* offsets, byte* to)
     {
-        Row(shared, offsets[0]).Store((ushort*)to);
-        Row(shared, offsets[1]).Store((ushort*)(to + RowBytes));
-        Row(shared, offsets[2]).Store((ushort*)(to + 2 * RowBytes));
-        Row(shared, offsets[3]).Store((ushort*)(to + 3 * RowBytes));
-        Row(shared, offsets[4]).Store((ushort*)(to + 4 * RowBytes));
-        Row(shared, offsets[5]).Store((ushort*)(to + 5 * RowBytes));
-        Row(shared, offsets[6]).Store((ushort*)(to + 6 * RowBytes));
-        Row(shared, offsets[7]).Store((ushort*)(to + 7 * RowBytes));
+        if (!Avx512F.IsSupported)
+        {
+            for (int row = 0; row < 8; row++) Row(shared, offsets[row]).Store((ushort*)(to + row * RowBytes));
+            return;
+        }
+        FourRows(shared, offsets).Store((ushort*)to);
+        FourRows(shared, offsets + 4).Store((ushort*)to + 32);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
