@@ -1,4 +1,5 @@
-// A bias per column, for matrix products that have none: y = x + bias, alone, under GELU or ReLU. One warp a row at a time.
+// A bias per column, for matrix products that have none: y = x + bias, alone, under GELU or ReLU. One warp a row at a
+// time.
 #include "gelu.cuh"
 
 constexpr int Warps = 4, Threads = 32 * Warps;

@@ -56,10 +56,10 @@ device void rel_pos(const T* qkv, const float* table, T* rel, int lines, int cou
 // rel_pos_fwd_{f32,bf16}_k{16,32,64,80}: rel[q, j] = q · table[l - j + L - 1], l the query's line,
 // for each image and head.
 //   in    qkv (B, T, 3, N, K), table (2L-1, K) f32           out  rel (B, N, T, L); qkv and rel f32 or bf16
-//   args  qkv, table, rel, L i32, count i32, line_stride i32, query_stride i32, N i32, sequences i32 = B·N
-//   launch grid (L·ceil(L/32), ceil(count·B·N/128)), block 128 = 4 warps, 32 queries each; shared 0 B; regs <= 168
-//   needs qkv and table 16-byte aligned; count·B·N < 2^31; T = L·count; rel_h: L = H, count W, strides W and 1;
-//         rel_w: L = W, count H, strides 1 and W
+//   args  qkv, table, rel, L i32, count i32, line_stride i32, query_stride i32, N i32, sequences i32
+//   launch grid (L·ceil(L/32), ceil(count·sequences/128)), block 128 = 4 warps of 32 queries; shared 0 B; regs <= 168
+//   needs qkv and table 16-byte aligned; sequences = B·N, count·B·N < 2^31; T = L·count; rel_h: L = H, count W,
+//         strides W and 1; rel_w: L = W, count H, strides 1 and W
 //   bytes s·B·T·N·(K·ceil(L/32) + L), s = 4 or 2     flops 2·B·N·T·L·K     bound: memory
 //   accuracy f32 sums in four chains; one rounding to bf16
 //   order fixed: same bits every run

@@ -57,8 +57,8 @@ template <class T> device void reverse(const T* x, T* y, Cut cut, int tokens, in
 
 // window_fwd_{f32,bf16}_partition: y = x + bias in windows of P x Q, padded tokens = bias.
 //   in    x (B, H, W, C) f32 or bf16, bias (C) f32   out  y (B·ceil(H/P)·ceil(W/Q), P, Q, C) of x's type
-//   args  x, bias, y, H i32, W i32, P i32, Q i32, tokens of y i32, C i32
-//   launch grid ceil(tokens of y / 4), block 128 = 4 warps; shared 0 B; regs <= 40
+//   args  x, bias, y, H i32, W i32, P i32, Q i32, tokens i32, C i32
+//   launch grid ceil(tokens/4), tokens those of y, block 128 = 4 warps; shared 0 B; regs <= 40
 //   needs tokens < 2^31, C % 4 == 0, bias 16-byte, x and y aligned to 4 elements; not overlapping
 //   bytes s·(B·H·W·C + count of y), s = 4 or 2     flops B·H·W·C     bound: memory
 //   accuracy added in f32, one rounding
@@ -74,8 +74,8 @@ PARTITION(window_fwd_bf16_partition, bf16)
 
 // window_fwd_{f32,bf16}_reverse: y = the grid whose windows are x; padded tokens are left out.
 //   in    x (B·ceil(H/P)·ceil(W/Q), P, Q, C) f32 or bf16         out  y (B, H, W, C) of x's type
-//   args  x, y, H i32, W i32, P i32, Q i32, tokens of y i32, C i32
-//   launch grid ceil(tokens of y / 4), block 128 = 4 warps; shared 0 B; regs <= 40
+//   args  x, y, H i32, W i32, P i32, Q i32, tokens i32, C i32
+//   launch grid ceil(tokens/4), tokens those of y, block 128 = 4 warps; shared 0 B; regs <= 40
 //   needs tokens < 2^31, C % 4 == 0, x and y aligned to 4 elements; not overlapping
 //   bytes 2·s·B·H·W·C, s = 4 or 2     flops 0     bound: memory
 //   accuracy exact

@@ -1,6 +1,6 @@
-// bench encoder: SAM's image encoder on one image, weights by formula, checks off. Per kernel the time on the wall and of
-// all threads; device memory as planned and as taken; what the process took at most. The first run makes the kernels'
-// code and touches memory; the best of the others is quoted.
+// bench encoder: SAM's image encoder on one image, weights by formula, checks off. Per kernel the time on the wall and
+// of all threads; device memory as planned and as taken; what the process took at most. The first run makes the
+// kernels' code and touches memory; the best of the others is quoted.
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -22,21 +22,25 @@ internal sealed unsafe class EncoderBench(int threads)
     public int Run(DType type, string model, int runs)
     {
         SamConfig config = SamConfig.Published[model];
-        Plan plan = Plan.Of(arena => Make(arena, config, type, out _, out _, out _));
+        Plan plan = Plan.Of(arena =>
+        {
+            (_, ImageEncoder planned, Tensor input, Tensor output) = Make(arena, config, type);
+            planned.Forward(arena, input, output);
+        });
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(
             new VirtualGpuOptions { Checks = CheckFlags.None, Workers = threads });
         (CuDriver driver, CuBlas blas) = LaunchClock.Wrap(card.Driver, card.Blas);
         LaunchClock.Flops = AttentionFlops;
         using Gpu gpu = new(driver, blas);
         using Arena arena = new(gpu, plan);
-        Parameters parameters = Make(arena, config, type, out ImageEncoder encoder, out Tensor images, out Tensor embedding, run: false);
+        (Parameters parameters, ImageEncoder encoder, Tensor images, Tensor embedding) = Make(arena, config, type);
         parameters.Load(new FormulaParameters(parameters.All.Select(p => KeyValuePair.Create(p.Key, p.Value.Shape))));
         float[] pixels = new float[images.Shape.Count];
         FormulaParameters.Fill("image", 0, 1.5, pixels);
         gpu.Upload(MemoryMarshal.AsBytes<float>(pixels), images);
 
-        Report report = new($"SAM {model} image encoder, {config.ImageSize} x {config.ImageSize}, batch 1, {type.Name()}, "
-            + $"virtual GPU, {threads} threads (CPU times)",
+        string title = $"SAM {model} image encoder, {config.ImageSize} x {config.ImageSize}, batch 1, {type.Name()}, ";
+        Report report = new(title + $"virtual GPU, {threads} threads (CPU times)",
             ("what", 40), ("launches", 8), ("wall ms", 9), ("cpu ms", 9), ("share", 7), ("GFLOP/s", 8), ("a core", 7));
         (double first, _) = Once();
         double best = double.MaxValue, bestCpu = double.MaxValue;
@@ -51,7 +55,8 @@ internal sealed unsafe class EncoderBench(int threads)
             (names, kernels) = ([.. LaunchClock.Totals.Keys], [.. LaunchClock.Totals.Values]);
         }
         Array.Sort(kernels, names, Comparer<LaunchTotal>.Create((a, b) => b.CpuSeconds.CompareTo(a.CpuSeconds)));
-        for (int i = 0; i < names.Length; i++) Row(names[i], kernels[i].Count, kernels[i].Seconds, kernels[i].CpuSeconds, kernels[i].Flops);
+        for (int i = 0; i < names.Length; i++)
+            Row(names[i], kernels[i].Count, kernels[i].Seconds, kernels[i].CpuSeconds, kernels[i].Flops);
         double flops = kernels.Sum(k => k.Flops), inside = kernels.Sum(k => k.CpuSeconds);
         Row("between launches", 0, best - kernels.Sum(k => k.Seconds), bestCpu - inside, 0);
         Row("one image", kernels.Sum(k => k.Count), best, bestCpu, flops);
@@ -62,7 +67,8 @@ internal sealed unsafe class EncoderBench(int threads)
         return 0;
 
         void Row(string what, int count, double wall, double cpu, double work) => report.Add(
-            what, count > 0 ? $"{count}" : "", F(wall * 1e3), cpu > 0 ? F(cpu * 1e3) : "", cpu > 0 ? F(100 * cpu / bestCpu) + " %" : "",
+            what, count > 0 ? $"{count}" : "", F(wall * 1e3), cpu > 0 ? F(cpu * 1e3) : "",
+            cpu > 0 ? F(100 * cpu / bestCpu) + " %" : "",
             work > 0 ? F(work / wall / 1e9) : "", work > 0 ? F(work / cpu / 1e9) : "");
 
         (double Wall, double Cpu) Once()
@@ -75,19 +81,16 @@ internal sealed unsafe class EncoderBench(int threads)
         }
     }
 
-    static Parameters Make(
-        Arena arena, SamConfig config, DType type, out ImageEncoder encoder, out Tensor images, out Tensor embedding, bool run = true)
+    static (Parameters, ImageEncoder, Tensor Images, Tensor Embedding) Make(Arena arena, SamConfig config, DType type)
     {
         Parameters parameters = new(arena, type);
-        encoder = new ImageEncoder(config, parameters);
-        images = arena.Keep("images", DType.F32, encoder.InputShape(1));
-        embedding = arena.Keep("embedding", type, encoder.OutputShape(1));
-        if (run) encoder.Forward(arena, images, embedding);
-        return parameters;
+        ImageEncoder encoder = new(config, parameters);
+        Tensor images = arena.Keep("images", DType.F32, encoder.InputShape(1));
+        return (parameters, encoder, images, arena.Keep("embedding", type, encoder.OutputShape(1)));
     }
 
-    // The two products of attention: heads and images are the grid's y and z; H and W are parameters 5 and 6, K stands in
-    // the name. What else is launched counts as none.
+    // The two products of attention: heads and images are the grid's y and z; H and W are parameters 5 and 6, K stands
+    // in the name. What else is launched counts as none.
     static double AttentionFlops(string name, uint heads, uint images, nint parameters)
     {
         if (!name.StartsWith("attention_fwd", StringComparison.Ordinal)) return 0;
@@ -100,7 +103,8 @@ internal sealed unsafe class EncoderBench(int threads)
     static double ProcessPeak()
     {
         string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM", StringComparison.Ordinal));
-        return 1024.0 * long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        string kibibytes = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
+        return 1024.0 * long.Parse(kibibytes, CultureInfo.InvariantCulture);
     }
 
     static string F(double value, int digits = 1) => value.ToString($"F{digits}", CultureInfo.InvariantCulture);

@@ -1,6 +1,6 @@
 // Puts a clock between the library and a provider: tables whose launches and matrix products are timed one by one, by
-// kernel and by kind of product. Times are of the calls, so the provider must be done when a call returns, as the virtual
-// GPU is. CPU time is of the whole process: on a shared machine it tells more than the clock on the wall.
+// kernel and by kind of product. Times are of the calls, so the provider must be done when a call returns, as the
+// virtual GPU is. CPU time is of the whole process: on a shared machine it tells more than the clock on the wall.
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using EpSam.Cuda;

@@ -38,7 +38,8 @@ public static class RelPos
     }
 
     static LaunchGrid Grid(long lines, long count, long sequences) =>
-        new(lines * ((lines + KeysPerWarp - 1) / KeysPerWarp), (count * sequences + QueriesPerBlock - 1) / QueriesPerBlock);
+        new(lines * ((lines + KeysPerWarp - 1) / KeysPerWarp),
+            (count * sequences + QueriesPerBlock - 1) / QueriesPerBlock);
 
     /// <summary>Multiplications and additions.</summary>
     public static long Flops(Tensor relH, Tensor relW, long size) => 2 * size * (relH.Shape.Count + relW.Shape.Count);

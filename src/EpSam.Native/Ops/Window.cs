@@ -29,7 +29,8 @@ public static class Window
     public static void Reverse(Gpu gpu, Tensor windows, Tensor y)
     {
         (int h, int w, int p, int q, int c) = Check("Window.Reverse", y, windows);
-        Launch.Run(gpu, $"window_fwd_{y.DType.Name()}_reverse", Grid(y), Threads, windows, y, h, w, p, q, (int)y.Shape.Rows, c);
+        Launch.Run(gpu, $"window_fwd_{y.DType.Name()}_reverse", Grid(y), Threads,
+            windows, y, h, w, p, q, (int)y.Shape.Rows, c);
     }
 
     static LaunchGrid Grid(in Tensor target) => new((target.Shape.Rows + TokensPerBlock - 1) / TokensPerBlock);

@@ -81,8 +81,9 @@ internal sealed unsafe partial class Emitter
         if (homes[op.Dst!].Kind == HomeKind.Splat)
         {
             ParameterInfo[] taken = op.Method!.Method.GetParameters();
-            splicer.Splice(op.Method.Method,
-                [.. op.Sources.Select((s, i) => PieceArg(s, taken[i].ParameterType, 0, new Pieces(2))), .. Choices(op.Method)]);
+            IEnumerable<Arg> sources =
+                op.Sources.Select((s, i) => PieceArg(s, taken[i].ParameterType, 0, new Pieces(2)));
+            splicer.Splice(op.Method.Method, [.. sources, .. Choices(op.Method)]);
             il.Emit(OpCodes.Stloc, LocalsOf(op.Dst!)[0]);
             return;
         }
@@ -259,7 +260,8 @@ internal sealed unsafe partial class Emitter
         if (type == typeof(byte)) return new Arg(() => il.Emit(OpCodes.Ldc_I4, (int)source.Bits), true);
         if (type == typeof(uint)) return new Arg(() => PushMaskPiece(source, piece, pieces), false);
         Reg? reg = source.Reg;
-        if (reg is not null && homes[reg].Kind == HomeKind.Splat) return new Arg(() => il.Emit(OpCodes.Ldloc, LocalsOf(reg)[0]), true);
+        if (reg is not null && homes[reg].Kind == HomeKind.Splat)
+            return new Arg(() => il.Emit(OpCodes.Ldloc, LocalsOf(reg)[0]), true);
         bool constant = reg is null || reg.Constant is not null;
         if (constant || facts.Uniform[reg!.Index])
         {
@@ -417,7 +419,7 @@ internal sealed unsafe partial class Emitter
     void EmitUniformLoad(Op op)
     {
         UniformLoad load = op.Uniform!;
-        OpCode element = (load.Bytes, load.Signed) switch // narrow ones extended to 32 bits, by their sign if they have one
+        OpCode element = (load.Bytes, load.Signed) switch // narrow ones are extended to 32 bits
         {
             (1, false) => OpCodes.Ldind_U1, (1, true) => OpCodes.Ldind_I1,
             (2, false) => OpCodes.Ldind_U2, (2, true) => OpCodes.Ldind_I2,

@@ -1,7 +1,8 @@
-// Turns a kernel into .NET methods: one per group of blocks, void M(object, Warp* w, byte* frame, int* operands). Lane methods
-// are spliced in on halves or quarters of a warp, warp methods are called, branches on uniform conditions are plain
-// branches. A method runs until the warp exits, waits at a barrier or leaves for a block of another method; the caller
-// loops. Control flow that diverges goes through Divergence and comes back by the dispatch switch at the method's head.
+// Turns a kernel into .NET methods: one per group of blocks, void M(object, Warp* w, byte* frame, int* operands). Lane
+// methods are spliced in on halves or quarters of a warp, warp methods are called, branches on uniform conditions are
+// plain branches. A method runs until the warp exits, waits at a barrier or leaves for a block of another method; the
+// caller loops. Control flow that diverges goes through Divergence and comes back by the dispatch switch at the
+// method's head.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.Intrinsics;
@@ -333,9 +334,9 @@ internal sealed unsafe partial class Emitter
     LocalBuilder[] LocalsOf(Reg reg)
     {
         if (locals.TryGetValue(reg, out LocalBuilder[]? found)) return found;
-        bool scalar = homes[reg].Kind is HomeKind.Scalar;
-        LocalBuilder[] made =
-            new LocalBuilder[homes[reg].Kind is HomeKind.Scalar or HomeKind.Splat ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 }];
+        bool scalar = homes[reg].Kind is HomeKind.Scalar, one = scalar || homes[reg].Kind is HomeKind.Splat;
+        int count = one ? 1 : reg.Class switch { RegClass.W32 => 2, RegClass.W64 => 4, _ => 1 };
+        LocalBuilder[] made = new LocalBuilder[count];
         for (int i = 0; i < made.Length; i++)
             made[i] = il.DeclareLocal(scalar ? ScalarType(reg.Class) : VectorType(reg.Class));
         return locals[reg] = made;

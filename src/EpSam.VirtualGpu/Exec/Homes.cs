@@ -137,14 +137,16 @@ internal sealed class Homes
         foreach (Reg reg in kernel.Regs)
         {
             int r = reg.Index;
-            if (!reg.IsSpecial && facts.Uniform[r] && reg.Class == RegClass.W32 && !crossing[r] && !warpRead[r]) splats.Add(r);
+            if (!reg.IsSpecial && facts.Uniform[r] && reg.Class == RegClass.W32 && !crossing[r] && !warpRead[r])
+                splats.Add(r);
         }
         splats = Splats.Find(kernel, facts, splats);
         foreach (Reg reg in kernel.Regs)
         {
             if (reg.IsSpecial) continue;
             int r = reg.Index;
-            HomeKind kind = splats[r] ? HomeKind.Splat : facts.Uniform[r] ? crossing[r] ? HomeKind.ScalarFrame : HomeKind.Scalar
+            HomeKind kind = splats[r] ? HomeKind.Splat
+                : facts.Uniform[r] ? crossing[r] ? HomeKind.ScalarFrame : HomeKind.Scalar
                 : crossing[r] || warpUsed[r] ? HomeKind.Frame : HomeKind.Locals;
             homes[r] = new Home { Kind = kind, Image = facts.Uniform[r] && warpRead[r] ? 0 : -1 };
         }

@@ -1,6 +1,6 @@
-// Which uniform registers are kept as one vector with the same value in all of its lanes: those that come out of memory,
-// or out of other such vectors, and that only vectors are made from. A load then is one broadcast from memory, and
-// arithmetic one vector operation instead of a scalar one that has to be broadcast for every use.
+// Which uniform registers are kept as one vector with the same value in all of its lanes: those that come out of
+// memory, or out of other such vectors, and that only vectors are made from. A load then is one broadcast from memory,
+// and arithmetic one vector operation instead of a scalar one that has to be broadcast for every use.
 using System.Reflection;
 using EpSam.VirtualGpu.Ir;
 using EpSam.VirtualGpu.Passes;

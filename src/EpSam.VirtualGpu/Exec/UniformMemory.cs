@@ -9,7 +9,9 @@ internal static unsafe class UniformMemory
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Global(Warp* w, ulong address, int bytes, int line) =>
-        AddressSpace.IsDevice(address, (ulong)bytes) ? AddressSpace.ToHost(address) : OutsideDevice(w, address, bytes, line);
+        AddressSpace.IsDevice(address, (ulong)bytes)
+            ? AddressSpace.ToHost(address)
+            : OutsideDevice(w, address, bytes, line);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Shared(Warp* w, ulong address, int bytes, int line) =>

@@ -31,7 +31,9 @@ internal static unsafe class LdMatrix
         if (!TryFour(w, f, o)) Run(w, f, o, 4);
     }
 
-    /// <summary>The frequent case in few instructions: four matrices, all of them wanted, at 32-bit shared addresses.</summary>
+    /// <summary>
+    /// The frequent case in few instructions: four matrices, all of them wanted, at 32-bit shared addresses.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static bool TryFour(Warp* w, byte* f, int* o)
     {

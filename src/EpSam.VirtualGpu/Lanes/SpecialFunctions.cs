@@ -19,7 +19,10 @@ internal static unsafe class SpecialFunctions
     [Ptx("ex2.approx.f32"), MethodImpl(Inline)]
     public static U32 Ex2(U32 a) => Ex2(F32(a)).AsUInt32();
 
-    /// <summary>The same with results below 2^-126 zero: those of a below -126, since 2^a rounds to 1 or more above.</summary>
+    /// <summary>
+    /// The same with results below 2^-126 zero: those of a below -126, since the polynomial is 1 or more from there on.
+    /// A subnormal operand gives 1 whether it is flushed or not.
+    /// </summary>
     [Ptx("ex2.approx.ftz.f32"), MethodImpl(Inline)]
     public static U32 Ex2Flushed(U32 a)
     {

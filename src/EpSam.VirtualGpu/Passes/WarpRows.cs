@@ -1,8 +1,8 @@
-// Which operations depend on nothing but the warp's number, although they read tid.x. Where each row of threads is whole
-// warps (or the block is one row), the 32 values of tid.x in a warp differ in the lower five bits alone: tid.x / 32, or
-// tid.x < 64, is then the same in all lanes, and what follows from it is scalar. The same goes for tid.x plus a uniform
-// multiple of 32, as in (ctaid.x * 128 + tid.x) & -32. Whether it holds is known at the launch, so that code is made for
-// both cases as they come.
+// Which operations depend on nothing but the warp's number, although they read tid.x. Where each row of threads is
+// whole warps (or the block is one row), the 32 values of tid.x in a warp differ in the lower five bits alone:
+// tid.x / 32, or tid.x < 64, is then the same in all lanes, and what follows from it is scalar. The same goes for tid.x
+// plus a uniform multiple of 32, as in (ctaid.x * 128 + tid.x) & -32. Whether it holds is known at the launch, so that
+// code is made for both cases as they come.
 using System.Reflection;
 using EpSam.VirtualGpu.Ir;
 using EpSam.VirtualGpu.Lanes;
@@ -18,9 +18,10 @@ internal static class WarpRows
 
     static readonly Dictionary<MethodInfo, Func<ulong, bool>> s_tests = Tests(["u32", "s32"]);
     static readonly MethodInfo s_move = Method("mov.b32"), s_add = Method("add.u32"), s_or = Method("or.b32");
-    static readonly MethodInfo s_shift = Method("shl.b32"), s_multiply = Method("mul.lo.u32"), s_and = Method("and.b32");
+    static readonly MethodInfo s_shift = Method("shl.b32"), s_multiply = Method("mul.lo.u32");
+    static readonly MethodInfo s_and = Method("and.b32");
 
-    /// <summary>Operations that do not see the lane's bits of their first source, if the second is a fitting constant.</summary>
+    /// <summary>Operations that do not see the lane's bits of their first source, if the second fits.</summary>
     static Dictionary<MethodInfo, Func<ulong, bool>> Tests(string[] types) // tid.x is small: both types read it alike
     {
         Dictionary<MethodInfo, Func<ulong, bool>> tests = new() { [Method("and.b32")] = IsMultiple };
@@ -37,12 +38,12 @@ internal static class WarpRows
     static bool IsMultiple(ulong n) => (n & LaneBits) == 0;
     static MethodInfo Method(string key) => LaneTable.LaneKeys[key].Method;
 
-    /// <summary>Do all threads of a warp have tid.x the same but for the lower five bits, and tid.y and tid.z?</summary>
+    /// <summary>Have all threads of a warp the same tid.x but for the lower five bits, and tid.y and tid.z?</summary>
     public static bool Holds(int x, int y, int z) => x % 32 == 0 || (y == 1 && z == 1);
 
     /// <summary>
-    /// The operations whose result is the same in all lanes, and the sums for which that must hold; each may be computed
-    /// from lane 0's operands.
+    /// The operations whose result is the same in all lanes, and the sums for which that must hold; each may be
+    /// computed from lane 0's operands.
     /// </summary>
     public static Dictionary<Op, WarpSum[]> Find(Kernel kernel, Liveness liveness)
     {
@@ -89,7 +90,8 @@ internal static class WarpRows
             {
                 if (op.Kind != OpKind.Lane || threads.ContainsKey(dst)) continue;
                 MethodInfo method = op.Method!.Method;
-                if (method == s_move && op.Sources[0].Reg is { } copied && threads.TryGetValue(copied, out WarpSum[]? sums))
+                if (method == s_move && op.Sources[0].Reg is { } copied
+                    && threads.TryGetValue(copied, out WarpSum[]? sums))
                     threads[dst] = sums;
                 if (method != s_add && method != s_or) continue;
                 for (int i = 0; i < 2; i++)

@@ -12,7 +12,7 @@ namespace EpSam.VirtualGpu.Tests.Exec;
 
 internal sealed unsafe class WarpRowsTests
 {
-    // Each thread stores tid.x / 32, tid.x & -32, tid.x < 32, (64 + tid.x) / 32 and tid.y, one decimal digit or more each.
+    // Each thread stores tid.x / 32, tid.x & -32, tid.x < 32, (64 + tid.x) / 32 and tid.y, a decimal digit or more each.
     const string Kernel = ".version 7.5\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
         + ".reg .b64 %p, %a;\n.reg .b32 %t, %y, %z, %n, %h, %b, %m, %s, %i, %r<8>;\n.reg .pred %q;\n"
         + "mov.u32 %t, %tid.x;\nmov.u32 %y, %tid.y;\nmov.u32 %z, %tid.z;\nmov.u32 %n, %ntid.x;\nmov.u32 %h, %ntid.y;\n"
@@ -38,7 +38,8 @@ internal sealed unsafe class WarpRowsTests
         CUdeviceptr data = gpu.Upload(new uint[count]);
         gpu.Cu.Check(gpu.Launch(kernel, (1, 1, 1), (size[0], size[1], size[2]), 0, data.Value));
         Assert.That(gpu.Download<uint>(data, (int)count),
-            Is.EqualTo(Enumerable.Range(0, (int)count).Select(i => Expected((uint)i % size[0], (uint)i / size[0] % size[1]))));
+            Is.EqualTo(Enumerable.Range(0, (int)count)
+                .Select(i => Expected((uint)i % size[0], (uint)i / size[0] % size[1]))));
     }
 
     [TestCase("shr.u32 %r, %t, 5;", true)]
@@ -54,14 +55,16 @@ internal sealed unsafe class WarpRowsTests
     [TestCase("@%q mov.u32 %i, %t;\nshr.u32 %r, %i, 5;", false)]                      // not written by all
     public void Result_IsUniform_WhereRowsAreWholeWarps(string body, bool uniform)
     {
-        PtxModule module = Parser.Parse(".version 7.5\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
-            + ".reg .b64 %p;\n.reg .b32 %t, %c, %s, %i, %r;\n.reg .pred %q;\nmov.u32 %t, %tid.x;\nmov.u32 %c, %ctaid.x;\n"
-            + "setp.gt.u32 %q, %t, 3;\n" + body + "\nld.param.u64 %p, [out];\nst.global.u32 [%p], %r;\nret;\n}\n");
+        PtxModule module = Parser.Parse(
+            ".version 7.5\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
+            + ".reg .b64 %p;\n.reg .b32 %t, %c, %s, %i, %r;\n.reg .pred %q;\nmov.u32 %t, %tid.x;\n"
+            + "mov.u32 %c, %ctaid.x;\nsetp.gt.u32 %q, %t, 3;\n" + body + "\nld.param.u64 %p, [out];\nst.global.u32 [%p], %r;\nret;\n}\n");
         Kernel kernel = Program.Build(module, module.Find("k")!, new Dictionary<string, ulong>()).Kernel;
         Liveness liveness = Liveness.Run(kernel);
         int[] meetings = ControlFlow.PostDominators(kernel);
+        Reg result = kernel.Regs.Single(r => r.Name == "%r");
         bool Known(bool wholeRows) =>
-            Uniformity.Run(kernel, liveness, meetings, false, wholeRows).Uniform[kernel.Regs.Single(r => r.Name == "%r").Index];
+            Uniformity.Run(kernel, liveness, meetings, false, wholeRows).Uniform[result.Index];
         Assert.That((Known(true), Known(false)), Is.EqualTo((uniform, false)));
     }
 }
