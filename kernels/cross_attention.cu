@@ -42,6 +42,12 @@ device void load_wide(const bf16* p, float (&x)[8])
     x[4] = low_float(v.z), x[5] = high_float(v.z), x[6] = low_float(v.w), x[7] = high_float(v.w);
 }
 
+device void store_wide(float* p, const float (&x)[4]) { store4(p, f32x4{x[0], x[1], x[2], x[3]}); }
+device void store_wide(bf16* p, const float (&x)[8])
+{
+    *(u32x4*)p = u32x4{pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]), pack_bf16(x[4], x[5]), pack_bf16(x[6], x[7])};
+}
+
 // A row of `size` values; what lies past them up to K is some other value of the row, or zero where that counts.
 template <int K, class T> device void load_row(const T* row, int size, float (&x)[K])
 {
@@ -104,13 +110,14 @@ template <class T> device const T* tokens_of(const T* x, const int* of, int toke
 {
     const int prompt = block_z();
     long long from = of ? of[prompt] : prompt;
-    return x + from * tokens * a.heads * a.size + block_y() * a.size;
+    return x + from * tokens * a.heads * a.size + block_x() * a.size;
 }
 
 template <class T, int K, int Q> device void by_query(const CrossAttentionArgs<T>& a)
 {
-    const int lane = thread_x() & 31, warp = thread_x() >> 5, stride = a.heads * a.size, head = block_y() * a.size;
-    const int first = (block_x() * Warps + warp) * 32 * Q;
+    constexpr int Wide = 16 / sizeof(T);
+    const int lane = thread_x() & 31, warp = thread_x() >> 5, stride = a.heads * a.size, head = block_x() * a.size;
+    const int first = (block_y() * Warps + warp) * 32 * Q;
     if (first < a.queries) { // the same for a warp
         const T* q = tokens_of(a.q, a.q_of, a.queries, a);
         const T* k = tokens_of(a.k, a.kv_of, a.keys, a);
@@ -152,11 +159,14 @@ template <class T, int K, int Q> device void by_query(const CrossAttentionArgs<T
                 const long long prompt = block_z();
                 T* row = a.out + (prompt * a.queries + token[h]) * stride + head;
 #pragma unroll
-                for (int c = 0; c < K; c += 4)
-                    if (c < a.size)
-                        store4(row + c, f32x4{f.o[h * K + c] * inverse, f.o[h * K + c + 1] * inverse,
-                                              f.o[h * K + c + 2] * inverse, f.o[h * K + c + 3] * inverse});
-                a.lse[(prompt * a.heads + block_y()) * a.queries + token[h]] =
+                for (int c = 0; c < K; c += Wide)
+                    if (c < a.size) {
+                        float o[Wide];
+#pragma unroll
+                        for (int e = 0; e < Wide; e++) o[e] = f.o[h * K + c + e] * inverse;
+                        store_wide(row + c, o);
+                    }
+                a.lse[(prompt * a.heads + block_x()) * a.queries + token[h]] =
                     (f.shift[h] + log2_approx(f.sum[h])) * Ln2;
             }
     }
@@ -183,8 +193,8 @@ template <class T, int K, int Q> device void by_key(const CrossAttentionArgs<T>&
     __shared__ float outputs[Warps][Q * K];
     __shared__ float shifts[Warps][Q], sums[Warps][Q];
 
-    const int lane = thread_x() & 31, warp = thread_x() >> 5, stride = a.heads * a.size, head = block_y() * a.size;
-    const int first = block_x() * Q, h_own = thread_x() / K, c_own = thread_x() % K;
+    const int lane = thread_x() & 31, warp = thread_x() >> 5, stride = a.heads * a.size, head = block_x() * a.size;
+    const int first = block_y() * Q, h_own = thread_x() / K, c_own = thread_x() % K;
     if (h_own < Q) {
         const T* q = tokens_of(a.q, a.q_of, a.queries, a);
         int offset = min_of(first + h_own, a.queries - 1) * stride + min_of(c_own, a.size - 1);
@@ -253,7 +263,7 @@ template <class T, int K, int Q> device void by_key(const CrossAttentionArgs<T>&
         const long long prompt = block_z();
         store(a.out + (prompt * a.queries + first + h_own) * stride + head + c_own, o * rcp_rn(sum));
         if (c_own == 0)
-            a.lse[(prompt * a.heads + block_y()) * a.queries + first + h_own] = (shift + log2_approx(sum)) * Ln2;
+            a.lse[(prompt * a.heads + block_x()) * a.queries + first + h_own] = (shift + log2_approx(sum)) * Ln2;
     }
 }
 
@@ -262,7 +272,7 @@ template <class T, int K, int Q> device void by_key(const CrossAttentionArgs<T>&
 //   in    q (·, Tq, N, K), k, v (·, Tk, N, K), q_table (Tq, N, K), k_table (Tk, N, K) f32 or bf16, q_of, kv_of (P) i32
 //   out   out (P, Tq, N, K) of q's type, lse (P, N, Tq) f32
 //   args  q, k, v, q_table, k_table, q_of, kv_of, out, lse, Tq i32, Tk i32, N i32, K i32, scale f32
-//   launch grid (ceil(Tq/256 or 128), N, P), block 128 = 4 warps, 64 queries (K <= 16) or 32 a warp; shared 0 B; regs <= 255
+//   launch grid (N, ceil(Tq/256 or 128), P), block 128 = 4 warps, 64 queries (K <= 16) or 32 a warp; shared 0 B; regs <= 255
 //   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
 //   bytes 2·s·P·N·K·(Tq + Tk) + 4·P·N·Tq, s = 4 or 2     flops 4·P·N·Tq·Tk·K     bound: memory
 //   accuracy f32 inside; exp by ex2.approx; one rounding to bf16
@@ -272,7 +282,7 @@ template <class T, int K, int Q> device void by_key(const CrossAttentionArgs<T>&
 //   in    q (·, Tq, N, K), k, v (·, Tk, N, K), q_table (Tq, N, K), k_table (Tk, N, K) f32 or bf16, q_of, kv_of (P) i32
 //   out   out (P, Tq, N, K) of q's type, lse (P, N, Tq) f32
 //   args  q, k, v, q_table, k_table, q_of, kv_of, out, lse, Tq i32, Tk i32, N i32, K i32, scale f32
-//   launch grid (ceil(Tq/8 or 2), N, P), block 128 = 4 warps, 8 queries (K <= 16) or 2; shared <= 2880 B; regs <= 255
+//   launch grid (N, ceil(Tq/8 or 2), P), block 128 = 4 warps, 8 queries (K <= 16) or 2; shared <= 2880 B; regs <= 255
 //   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
 //   bytes 2·s·P·N·K·(Tq + Tk) + 4·P·N·Tq, s = 4 or 2     flops 4·P·N·Tq·Tk·K     bound: memory
 //   accuracy f32 inside; exp by ex2.approx; one rounding to bf16

@@ -48,7 +48,7 @@ public static class CrossAttention
         bool narrow = size <= 16, byKey = keys > queries;
         long together = byKey ? narrow ? 8 : 2 : narrow ? 256 : 128; // queries of a block
         Launch.Run(gpu, $"cross_attention_fwd_{q.DType.Name()}_k{(narrow ? 16 : 32)}_by_{(byKey ? "key" : "query")}",
-            new LaunchGrid((queries + together - 1) / together, heads, prompts), Threads, q, k, v, qTable, kTable, qOf, kvOf,
+            new LaunchGrid(heads, (queries + together - 1) / together, prompts), Threads, q, k, v, qTable, kTable, qOf, kvOf,
             output, logSumExp, (int)queries, (int)keys, (int)heads, (int)size, scale);
 
         void Table(string name, Tensor? table, long tokens)
