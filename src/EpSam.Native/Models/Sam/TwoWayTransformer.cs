@@ -5,9 +5,8 @@
 //   before the first layer changes it, the image is the same for all its prompts (unless they have masks): its
 //     projections there are made once an image.
 // In bf16 only what is as large as the image is bf16: its stream, its projections and the attention that reads them.
-// What is made of prompt tokens alone (stream, projections, MLPs and their weights) is f32: a hundredth of the memory
-// and of the work, and in bf16 half of the error. The image stream may be rounded: each of its two residuals ends in a
-// norm.
+// What is made of prompt tokens alone (stream, projections, MLPs and their weights) is f32: 2 % of the work, and in
+// bf16 it would be half of the error. The image stream may be rounded: each of its two residuals ends in a norm.
 //   B images, P prompts, T tokens of a prompt, S tokens of an image, C channels, N heads of K
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
