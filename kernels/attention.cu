@@ -248,8 +248,8 @@ template <int K, int Columns, bool Relative> device void attention_bf16(const At
     }
 }
 
-// attention_fwd_bf16_k{16,32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is the
-// padded width of a key tile: 16 for W <= 16, 32 for W <= 32, else 64.
+// attention_fwd_bf16_k{16,32,64,80}_w{64,32,16}: softmax(scale * q·k + rel_h + rel_w)·v for each image and head; w is
+// the padded width of a key tile: 16 for W <= 16, 32 for W <= 32, else 64.
 //   in    qkv (B, T, 3, N, K) bf16, rel_h (B, N, T, H) bf16, rel_w (B, N, T, W) bf16, T = H·W
 //   out   out (B, T, N·K) bf16, lse (B, N, T) f32
 //   args  qkv, rel_h, rel_w, out, lse, H i32, W i32, N i32, scale f32

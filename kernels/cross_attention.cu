@@ -1,9 +1,9 @@
-// Attention between two sets of tokens, as in SAM's mask decoder, where one set is small (tens of prompt tokens) and the
-// other is small too or the 4096 tokens of an image. Heads are narrow, so that plain cores keep up with memory.
+// Attention between two sets of tokens, as in SAM's mask decoder, where one set is small (tens of prompt tokens) and
+// the other is small too or the 4096 tokens of an image. Heads are narrow, so that plain cores keep up with memory.
 // Two ways to share the work, for many queries and for many keys:
 //   by_query  a lane owns queries and walks all keys, which are read as broadcasts
-//   by_key    a lane owns every 128th key and keeps its own softmax of it for a few queries, which are read as broadcasts
-//             from shared memory; the lanes' softmaxes are merged at the end
+//   by_key    a lane owns every 128th key and keeps its own softmax of it for a few queries, which are read as
+//             broadcasts from shared memory; the lanes' softmaxes are merged at the end
 // Everything is kept in base 2, the factor log2 e folded into the queries. A softmax is rescaled only when a logit
 // exceeds its shift by Slack: the shift then is no maximum, which the quotient at the end does not see.
 #include "common.cuh"
@@ -172,8 +172,8 @@ template <class T, int K, int Q> device void by_query(const CrossAttentionArgs<T
     }
 }
 
-// Sums of x[0 .. Count) over the lanes: lane l gets those of x[l·Count/32 ..] in x[0 .. Count/32). Each step halves what
-// a lane has left to give.
+// Sums of x[0 .. Count) over the lanes: lane l gets those of x[l·Count/32 ..] in x[0 .. Count/32). Each step halves
+// what a lane has left to give.
 template <int Count, int Mask, int N> device void sum_scatter(float (&x)[N])
 {
     const bool upper = (thread_x() & Mask) != 0;
@@ -272,7 +272,7 @@ template <class T, int K, int Q> device void by_key(const CrossAttentionArgs<T>&
 //   in    q (·, Tq, N, K), k, v (·, Tk, N, K), q_table (Tq, N, K), k_table (Tk, N, K) f32 or bf16, q_of, kv_of (P) i32
 //   out   out (P, Tq, N, K) of q's type, lse (P, N, Tq) f32
 //   args  q, k, v, q_table, k_table, q_of, kv_of, out, lse, Tq i32, Tk i32, N i32, K i32, scale f32
-//   launch grid (N, ceil(Tq/256 or 128), P), block 128 = 4 warps, 64 queries (K <= 16) or 32 a warp; shared 0 B; regs <= 255
+//   launch grid (N, ceil(Tq/256 or 128), P), block 128 = 4 warps of 64 queries (K <= 16) or 32; shared 0 B; regs <= 255
 //   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
 //   bytes 2·s·P·N·K·(Tq + Tk) + 4·P·N·Tq, s = 4 or 2     flops 4·P·N·Tq·Tk·K     bound: memory
 //   accuracy f32 inside; exp by ex2.approx; one rounding to bf16

@@ -1,5 +1,6 @@
-// An 8-bit image straight into what a vision transformer's patch embedding multiplies: normalised, padded with zeros after
-// that, cut into patches in the order of a convolution's weight, (C, ky, kx). One block a patch, four neighbours a thread.
+// An 8-bit image straight into what a vision transformer's patch embedding multiplies: normalised, padded with zeros
+// after that, cut into patches in the order of a convolution's weight, (C, ky, kx). One block a patch, four neighbours
+// a thread.
 #include "common.cuh"
 
 constexpr int Threads = 64;
@@ -28,7 +29,7 @@ device void patches(const unsigned char* image, T* y, int height, int width, int
 
 // image_fwd_{f32,bf16}_patches16: patches of (image - mean) / deviation, zero outside of the image.
 //   in    image (h, w, 3) u8                         out  y (H, W, 3·16·16) f32 or bf16
-//   args  image, y, h i32, w i32, W i32, mean0 f32, deviation0 f32, mean1 f32, deviation1 f32, mean2 f32, deviation2 f32
+//   args  image, y, h i32, w i32, W i32, mean0 f32, std0 f32, mean1 f32, std1 f32, mean2 f32, std2 f32
 //   launch grid H·W, block 64; shared 0 B; regs <= 40
 //   needs h, w >= 1; y aligned to 4 elements
 //   bytes 3·h·w + s·768·H·W, s = 4 or 2     flops 2·768·H·W     bound: memory
@@ -36,10 +37,9 @@ device void patches(const unsigned char* image, T* y, int height, int width, int
 //   order fixed: same bits every run
 #define PATCHES(name, T)                                                                                               \
     kernel __launch_bounds__(Threads) name(const unsigned char* image, T* y, int height, int width, int across,        \
-                                           float mean0, float deviation0, float mean1, float deviation1, float mean2,  \
-                                           float deviation2)                                                           \
+                                           float mean0, float std0, float mean1, float std1, float mean2, float std2)  \
     {                                                                                                                  \
-        patches<16>(image, y, height, width, across, {mean0, deviation0}, {mean1, deviation1}, {mean2, deviation2});   \
+        patches<16>(image, y, height, width, across, {mean0, std0}, {mean1, std1}, {mean2, std2});                     \
     }
 PATCHES(image_fwd_f32_patches16, float)
 PATCHES(image_fwd_bf16_patches16, bf16)

@@ -1,8 +1,8 @@
-// The last step of SAM's mask decoder: a transposed convolution (kernel and stride 2), GELU, and the product with what the
-// hyper-networks made for each mask; the upscaled image, 32 channels at full size, never exists in memory.
+// The last step of SAM's mask decoder: a transposed convolution (kernel and stride 2), GELU, and the product with what
+// the hyper-networks made for each mask; the upscaled image, 32 channels at full size, never exists in memory.
 //   z[o, y, x] = gelu(bias[o] + Σ_c u[c]·weight[c, o, ky, kx])       mask[m, y, x] = Σ_o hyper[m, o]·z[o, y, x]
-// u has for each token (i, j) of the grid the four pixels (a, b) that the first transposed convolution made of it, so that
-// y = 4i + 2a + ky, x = 4j + 2b + kx.
+// u has for each token (i, j) of the grid the four pixels (a, b) that the first transposed convolution made of it, so
+// that y = 4i + 2a + ky, x = 4j + 2b + kx.
 #include "gelu.cuh"
 #include "mma.cuh"
 
@@ -65,17 +65,18 @@ template <int C, int O> device void mask_decode_f32(const MaskDecodeArgs<float>&
 #pragma unroll
                 for (int ky = 0; ky < 2; ky++) {
                     long long row = (prompt * a.masks + first + m) * 4 * a.height + 2 * line + ky;
-                    *(f32x2*)(a.mask + row * 4 * a.width + 4 * j + 2 * (lane & 1)) = {mask[m][2 * ky], mask[m][2 * ky + 1]};
+                    float* target = a.mask + row * 4 * a.width + 4 * j + 2 * (lane & 1);
+                    *(f32x2*)target = {mask[m][2 * ky], mask[m][2 * ky + 1]};
                 }
     }
 }
 
 // ---------------------------------------------------------------------------------------------------------------
 // bf16 on tensor cores. A warp's task is 8 neighbours of the grid: two tiles of 16 rows, a = 0 and 1, of which row r is
-// neighbour r with b = 0 and row r + 8 the same with b = 1; so a lane ends up with four pixels side by side. Channels are
-// taken in an order in which a lane's 8 bytes of u are its part of a fragment: of 16 channels, lane s of a row has 4s to
-// 4s+3, the first two as k = 2s, 2s+1 and the others as k + 8. The weights lie in shared memory in the same order, rows
-// (ky, kx, o). z, packed to bf16, is the left side of the second product as it comes out of the first.
+// neighbour r with b = 0 and row r + 8 the same with b = 1; so a lane ends up with four pixels side by side. Channels
+// are taken in an order in which a lane's 8 bytes of u are its part of a fragment: of 16 channels, lane s of a row has
+// 4s to 4s+3, the first two as k = 2s, 2s+1 and the others as k + 8. The weights lie in shared memory in the same
+// order, rows (ky, kx, o). z, packed to bf16, is the left side of the second product as it comes out of the first.
 
 constexpr int TasksPerWarp = 4, MasksBF16 = 8;
 
@@ -200,8 +201,8 @@ template <int C, int O> device void mask_decode_bf16(const MaskDecodeArgs<bf16>&
     }
 }
 
-// mask_decode_fwd_f32_c{64_32,16_8}: mask = hyper · gelu(transposed convolution of u + bias), on plain cores; the name has
-// the channels C of u and O of the convolution.
+// mask_decode_fwd_f32_c{64_32,16_8}: mask = hyper · gelu(transposed convolution of u + bias), on plain cores; the name
+// has the channels C of u and O of the convolution.
 //   in    u (P, H, W, 2, 2, C) f32, weight (C, O, 2, 2) f32, bias (O) f32, hyper (P, M, O) f32
 //   out   mask (P, M, 4H, 4W) f32
 //   args  u, weight, bias, hyper, mask, H i32, W i32, M i32

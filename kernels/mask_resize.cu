@@ -1,8 +1,8 @@
 // SAM's masks from the decoder's resolution to the image's: torch's bilinear resize to the square frame, crop of the
-// padding, resize to the original size. The frame never exists: a pixel is made of four of the frame, each made of four
-// logits, in torch's order of operations, so that the result is the same to the bit. What lies under what is in a table
-// that the host makes, one entry for each row and then one for each column. A thread goes down a column and keeps what it
-// has interpolated across for the rows that the next pixel shares.
+// padding, resize to the original size. The frame never exists: a pixel is made of four of the frame, each made of
+// four logits, in torch's order of operations, so that the result is the same to the bit. What lies under what is in a
+// table that the host makes, one entry for each row and then one for each column. A thread goes down a column and
+// keeps what it has interpolated across for the rows that the next pixel shares.
 #include "common.cuh"
 
 constexpr int Threads = 128, Band = 32; // columns and rows of a block

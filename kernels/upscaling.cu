@@ -1,7 +1,7 @@
-// What follows the first transposed convolution of SAM's mask decoder: bias, LayerNorm2d, GELU. Kernel and stride are 2,
-// so that the convolution is one matrix product whose row, for an input pixel, has the channels of its four output pixels
-// as its weight has them, (C, ky, kx). Here they become (ky, kx, C), in place if wanted; nothing that follows needs the
-// output's pixels in the order of rows. A lane has 8 channels of all four pixels.
+// What follows the first transposed convolution of SAM's mask decoder: bias, LayerNorm2d, GELU. Kernel and stride are
+// 2, so that the convolution is one matrix product whose row, for an input pixel, has the channels of its four output
+// pixels as its weight has them, (C, ky, kx). Here they become (ky, kx, C), in place if wanted; nothing that follows
+// needs the output's pixels in the order of rows. A lane has 8 channels of all four pixels.
 #include "gelu.cuh"
 
 constexpr int Threads = 128;

@@ -13,7 +13,8 @@ public static class ImageCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from type in new[] { DType.F32, DType.BF16 } from s in Sizes.Append((683, 1024, 64, 64)) select Case(s, type),
+        .. from type in new[] { DType.F32, DType.BF16 }
+           from s in Sizes.Append((683, 1024, 64, 64)) select Case(s, type),
     ];
 
     static OpCase Case((long Height, long Width, long H, long W) s, DType type) => new()
@@ -27,13 +28,15 @@ public static class ImageCases
             double[] y = new double[s.H * s.W * 768];
             for (long i = 0; i < y.Length; i++)
             {
-                long patch = i / 768, c = i % 768 / 256, py = patch / s.W * 16 + i / 16 % 16, px = patch % s.W * 16 + i % 16;
+                long patch = i / 768, c = i % 768 / 256;
+                long py = patch / s.W * 16 + i / 16 % 16, px = patch % s.W * 16 + i % 16;
                 if (py >= s.Height || px >= s.Width) continue;
                 float difference = (float)(x[0][(py * s.Width + px) * 3 + c] - Mean[c]);
                 y[i] = Values.Round((float)((double)difference / Deviation[c]), type);
             }
             return [Tolerance.Exact(y)];
         },
-        Flops = 2 * 768 * s.H * s.W, Bytes = 3 * s.Height * s.Width + type.Size() * 768 * s.H * s.W, Realistic = s.H == 64,
+        Flops = 2 * 768 * s.H * s.W, Bytes = 3 * s.Height * s.Width + type.Size() * 768 * s.H * s.W,
+        Realistic = s.H == 64,
     };
 }

@@ -1,5 +1,5 @@
-// Masks to the image's resolution. The reference resizes twice, with the whole frame in between, by Preprocess/Resample, which
-// is tested against torch.
+// Masks to the image's resolution. The reference resizes twice, with the whole frame in between, by
+// Preprocess/Resample, which is tested against torch.
 using EpSam.Native.Ops;
 using EpSam.Native.Preprocess;
 using EpSam.Native.Tensors;
@@ -10,12 +10,13 @@ public static class MaskResizeCases
 {
     const float ThresholdAt = 0.1f, Inner = 0.6f, Outer = -0.4f;
 
-    // the smallest; sizes that stay; larger and smaller images than the frame; one row, one column; past a block's 128 columns
-    // and 32 rows; parts of the rows
+    // the smallest; sizes that stay; larger and smaller images than the frame; one row, one column; past a block's 128
+    // columns and 32 rows; parts of the rows
     static readonly (int N, MaskSizes Sizes, int First, int Rows)[] Small =
     [
-        (1, new(1, 1, 1, 1, 1, 1, 1), 0, 1), (2, new(4, 4, 16, 16, 16, 16, 16), 0, 16), (1, new(16, 16, 64, 64, 43, 201, 135), 0, 201),
-        (3, new(16, 16, 64, 30, 64, 15, 32), 0, 15), (1, new(8, 8, 32, 1, 32, 1, 300), 0, 1), (1, new(8, 8, 32, 32, 1, 300, 1), 0, 300),
+        (1, new(1, 1, 1, 1, 1, 1, 1), 0, 1), (2, new(4, 4, 16, 16, 16, 16, 16), 0, 16),
+        (1, new(16, 16, 64, 64, 43, 201, 135), 0, 201), (3, new(16, 16, 64, 30, 64, 15, 32), 0, 15),
+        (1, new(8, 8, 32, 1, 32, 1, 300), 0, 1), (1, new(8, 8, 32, 32, 1, 300, 1), 0, 300),
         (2, new(64, 64, 256, 256, 220, 201, 173), 0, 201), (2, new(16, 16, 64, 50, 64, 100, 129), 33, 40),
     ];
 
@@ -43,11 +44,14 @@ public static class MaskResizeCases
             {
                 Tensor places = y[mask ? 2 : 1];
                 gpu.Upload(MaskResize.Table(z), places);
-                if (mask) MaskResize.Threshold(gpu, x[0], places, z, s.First, ThresholdAt, Inner, Outer, y[3], y[0], y[1]);
-                else MaskResize.Logits(gpu, x[0], places, z, s.First, y[0]);
+                if (!mask) MaskResize.Logits(gpu, x[0], places, z, s.First, y[0]);
+                else
+                    MaskResize.Threshold(
+                        gpu, x[0], places, z, s.First, ThresholdAt, Inner, Outer, y[3], y[0], y[1]);
             },
             Reference = x => Reference(x[0], s, mask),
-            Flops = 20 * pixels, Bytes = 4L * s.N * z.LowHeight * z.LowWidth + pixels * y.DType.Size(), Realistic = realistic,
+            Flops = 20 * pixels, Bytes = 4L * s.N * z.LowHeight * z.LowWidth + pixels * y.DType.Size(),
+            Realistic = realistic,
         };
     }
 
@@ -58,7 +62,8 @@ public static class MaskResizeCases
         double[] y = new double[s.N * each], counts = new double[2 * s.N];
         for (int n = 0; n < s.N; n++)
         {
-            float[] low = [.. x.AsSpan(n * z.LowHeight * z.LowWidth, z.LowHeight * z.LowWidth).ToArray().Select(v => (float)v)];
+            int size = z.LowHeight * z.LowWidth;
+            float[] low = [.. x[(n * size)..((n + 1) * size)].Select(v => (float)v)];
             float[] frame = new float[z.Frame * z.Frame], crop = new float[z.CropHeight * z.CropWidth];
             float[] logits = new float[z.Height * z.Width];
             Resample.TorchBilinear(low, z.LowHeight, z.LowWidth, 1, z.Frame, z.Frame, frame);

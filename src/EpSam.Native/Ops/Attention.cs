@@ -1,5 +1,5 @@
-// Attention without a token-by-token matrix: kernels/attention.cu. The variant is chosen by type, head size and the grid's
-// width, which decides how a tile of keys is cut out of the grid.
+// Attention without a token-by-token matrix: kernels/attention.cu. The variant is chosen by type, head size and the
+// grid's width, which decides how a tile of keys is cut out of the grid.
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
@@ -15,7 +15,8 @@ public static class Attention
     /// (B, N, H·W, W) as RelPos makes them; output (B, H, W, N, K) of the same type, f32 or bf16, logSumExp (B, N, H·W)
     /// f32, natural. K is 16, 32, 64 or 80. Does not synchronise.
     /// </summary>
-    public static void Forward(Gpu gpu, Tensor qkv, Tensor relH, Tensor relW, float scale, Tensor output, Tensor logSumExp)
+    public static void Forward(
+        Gpu gpu, Tensor qkv, Tensor relH, Tensor relW, float scale, Tensor output, Tensor logSumExp)
     {
         Expect.Type("Attention", "qkv", qkv, DType.F32, DType.BF16);
         Expect.Rank("Attention", "qkv", qkv, "B, H, W, 3, N, K");
@@ -61,8 +62,10 @@ public static class Attention
 
     internal static void CheckSizes(string op, long tokens, long heads, long size)
     {
-        if (size is not (16 or 32 or 64 or 80)) throw new ArgumentException($"{op}: head size must be 16, 32, 64 or 80, got {size}");
-        if (tokens < 1 || heads < 1) throw new ArgumentException($"{op}: needs a token and a head, got {tokens} and {heads}");
+        if (size is not (16 or 32 or 64 or 80))
+            throw new ArgumentException($"{op}: head size must be 16, 32, 64 or 80, got {size}");
+        if (tokens < 1 || heads < 1)
+            throw new ArgumentException($"{op}: needs a token and a head, got {tokens} and {heads}");
         Expect.Int(op, "3·T·N·K, the elements of one image's qkv,", checked(3 * tokens * heads * size));
     }
 

@@ -8,14 +8,18 @@ public static class Bias
 {
     const int Threads = 128, RowsPerBlock = 4, MaxBlocks = 16384;
 
-    /// <summary>y = x + bias for x (…, C) f32 or bf16, C a multiple of 4, bias (C) f32. y may be x. Does not synchronise.</summary>
+    /// <summary>
+    /// y = x + bias for x (…, C) f32 or bf16, C a multiple of 4, bias (C) f32. y may be x. Does not synchronise.
+    /// </summary>
     public static void Forward(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "Bias", "bias_fwd", x, bias, y);
 
     /// <summary>y = gelu(x + bias), as <see cref="Forward"/>.</summary>
-    public static void Gelu(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "BiasGelu", "bias_gelu_fwd", x, bias, y);
+    public static void Gelu(Gpu gpu, Tensor x, Tensor bias, Tensor y) =>
+        Run(gpu, "BiasGelu", "bias_gelu_fwd", x, bias, y);
 
     /// <summary>y = max(x + bias, 0), as <see cref="Forward"/>.</summary>
-    public static void Relu(Gpu gpu, Tensor x, Tensor bias, Tensor y) => Run(gpu, "BiasRelu", "bias_relu_fwd", x, bias, y);
+    public static void Relu(Gpu gpu, Tensor x, Tensor bias, Tensor y) =>
+        Run(gpu, "BiasRelu", "bias_relu_fwd", x, bias, y);
 
     /// <summary>Additions.</summary>
     public static long Flops(Tensor x) => x.Shape.Count;

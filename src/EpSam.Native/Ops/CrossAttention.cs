@@ -4,21 +4,23 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Ops;
 
-/// <summary>softmax(scale · q·kᵀ) · v with queries of one set of tokens and keys and values of another, head by head.</summary>
+/// <summary>
+/// softmax(scale · q·kᵀ) · v with queries of one set of tokens and keys and values of another, head by head.
+/// </summary>
 /// <remarks>
-/// Biases: that of k shifts all logits of a query alike and may be left out; that of v is added to every output, so
-/// it may be added there, where tokens are few.
+/// Biases: that of k shifts all logits of a query alike and may be left out; that of v is added to every output, so it
+/// may be added there, where tokens are few.
 /// </remarks>
 public static class CrossAttention
 {
     const int Threads = 128;
 
     /// <summary>
-    /// q (P, Tq, N, K), k and v (P, Tk, N, K), output (P, Tq, N, K), all f32 or all bf16; logSumExp (P, N, Tq) f32, natural. K
-    /// is at most 32 and a multiple of 4 (f32) or 8 (bf16). qTable (Tq, N, K) and kTable (Tk, N, K), of q's type, are added to
-    /// every prompt's q and k: what positions, the same for all prompts, contribute to a projection. With qOf (P) i32 prompt p
-    /// has the queries q[qOf[p]], with kvOf (P) i32 the keys and values of kvOf[p]: prompts of one image share what does not
-    /// depend on them. Any Tq and Tk. Does not synchronise.
+    /// q (P, Tq, N, K), k and v (P, Tk, N, K), output (P, Tq, N, K), all f32 or all bf16; logSumExp (P, N, Tq) f32,
+    /// natural. K is at most 32 and a multiple of 4 (f32) or 8 (bf16). qTable (Tq, N, K) and kTable (Tk, N, K), of q's
+    /// type, are added to every prompt's q and k: what positions, the same for all prompts, contribute to a
+    /// projection. With qOf (P) i32 prompt p has the queries q[qOf[p]], with kvOf (P) i32 the keys and values of
+    /// kvOf[p]: prompts of one image share what does not depend on them. Any Tq and Tk. Does not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor q, Tensor k, Tensor v, float scale, Tensor output, Tensor logSumExp,
         Tensor? qTable = null, Tensor? kTable = null, Tensor? qOf = null, Tensor? kvOf = null)
@@ -48,8 +50,8 @@ public static class CrossAttention
         bool narrow = size <= 16, byKey = keys > queries;
         long together = byKey ? narrow ? 8 : 2 : narrow ? 256 : 128; // queries of a block
         Launch.Run(gpu, $"cross_attention_fwd_{q.DType.Name()}_k{(narrow ? 16 : 32)}_by_{(byKey ? "key" : "query")}",
-            new LaunchGrid(heads, (queries + together - 1) / together, prompts), Threads, q, k, v, qTable, kTable, qOf, kvOf,
-            output, logSumExp, (int)queries, (int)keys, (int)heads, (int)size, scale);
+            new LaunchGrid(heads, (queries + together - 1) / together, prompts), Threads, q, k, v, qTable, kTable,
+            qOf, kvOf, output, logSumExp, (int)queries, (int)keys, (int)heads, (int)size, scale);
 
         void Table(string name, Tensor? table, long tokens)
         {

@@ -9,16 +9,19 @@ public static class Gather
     const int Threads = 256, MaxBlocks = 1024;
 
     /// <summary>
-    /// y (P, …, C)[p] = x (B, …, C)[of[p]] + row (C) + add (P, …, C)[p], f32 or bf16, of (P) i32 with values below B, row f32,
-    /// row and add optional. C is a multiple of 4. y may be add. Does not synchronise. Image embeddings of prompts: row is
-    /// the embedding of "no mask", add that of masks. Where a layer's input is the same for all prompts of an image
-    /// (no masks given), its projections need be made only once an image: see CrossAttention's qOf and kvOf.
+    /// y (P, …, C)[p] = x (B, …, C)[of[p]] + row (C) + add (P, …, C)[p], f32 or bf16, of (P) i32 with values below B,
+    /// row f32, row and add optional. C is a multiple of 4. y may be add. Does not synchronise. Image embeddings of
+    /// prompts: row is the embedding of "no mask", add that of masks. Where a layer's input is the same for all
+    /// prompts of an image (no masks given), its projections need be made only once an image: see CrossAttention's qOf
+    /// and kvOf.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor x, Tensor of, Tensor? row, Tensor? add, Tensor y)
     {
         Expect.Type("Gather", "x", x, DType.F32, DType.BF16);
-        long prompts = y.Shape[0], columns = x.Shape[^1], each = x.Shape.Count / Math.Max(1, x.Shape[0]), quads = each / 4;
-        if (y.DType != x.DType || y.Shape.Rank != x.Shape.Rank || y.Shape[^1] != columns || y.Shape.Count != prompts * each)
+        long prompts = y.Shape[0], columns = x.Shape[^1], each = x.Shape.Count / Math.Max(1, x.Shape[0]);
+        long quads = each / 4;
+        if (y.DType != x.DType || y.Shape.Rank != x.Shape.Rank || y.Shape[^1] != columns
+            || y.Shape.Count != prompts * each)
             throw new ArgumentException($"Gather: y must be like x {x} but for its first axis, got {y}");
         Expect.Shape("Gather", "of", of, DType.I32, prompts);
         Expect.Multiple("Gather", "the last axis of x", columns, 4);

@@ -9,11 +9,12 @@ public static class Image
     const int Threads = 64, Side = 16;
 
     /// <summary>
-    /// patches (H, W, 3·16·16) f32 or bf16 of image (h, w, 3) u8: (image - mean) / deviation channel by channel, zero where the
-    /// image ends before the 16·H x 16·W frame does, each patch in the order of a convolution's weight. What is of Unfold's shape
-    /// for one image. Does not synchronise.
+    /// patches (H, W, 3·16·16) f32 or bf16 of image (h, w, 3) u8: (image - mean) / deviation channel by channel, zero
+    /// where the image ends before the 16·H x 16·W frame does, each patch in the order of a convolution's weight. What
+    /// is of Unfold's shape for one image. Does not synchronise.
     /// </summary>
-    public static void Patches(Gpu gpu, Tensor image, ReadOnlySpan<float> mean, ReadOnlySpan<float> deviation, Tensor patches)
+    public static void Patches(
+        Gpu gpu, Tensor image, ReadOnlySpan<float> mean, ReadOnlySpan<float> deviation, Tensor patches)
     {
         Expect.Type("Image", "patches", patches, DType.F32, DType.BF16);
         Expect.Rank("Image", "patches", patches, "H, W, 3·16·16");
@@ -24,11 +25,13 @@ public static class Image
         Expect.Shape("Image", "patches", patches, patches.DType, down, across, 3 * Side * Side);
         Expect.Aligned("Image", "patches", patches, 4 * patches.DType.Size());
         if (height < 1 || width < 1 || height > Side * down || width > Side * across)
-            throw new ArgumentException($"Image: an image of 1 x 1 to {Side * down} x {Side * across} fits, got {height} x {width}");
+            throw new ArgumentException(
+                $"Image: an image of 1 x 1 to {Side * down} x {Side * across} fits, got {height} x {width}");
         if (mean.Length != 3 || deviation.Length != 3)
-            throw new ArgumentException($"Image: needs three means and deviations, got {mean.Length} and {deviation.Length}");
-        Launch.Run(gpu, $"image_fwd_{patches.DType.Name()}_patches{Side}", new LaunchGrid(checked(down * across)), Threads,
-            image, patches, (int)height, (int)width, (int)across,
+            throw new ArgumentException(
+                $"Image: needs three means and deviations, got {mean.Length} and {deviation.Length}");
+        Launch.Run(gpu, $"image_fwd_{patches.DType.Name()}_patches{Side}", new LaunchGrid(checked(down * across)),
+            Threads, image, patches, (int)height, (int)width, (int)across,
             mean[0], deviation[0], mean[1], deviation[1], mean[2], deviation[2]);
     }
 

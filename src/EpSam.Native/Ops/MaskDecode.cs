@@ -9,9 +9,10 @@ public static class MaskDecode
     const int Threads = 128, Warps = 4, TasksPerWarp = 4;
 
     /// <summary>
-    /// masks (P, M, 4H, 4W) f32 = hyper (P, M, O) · gelu(transposed convolution of u (P, H, W, 2, 2, C), 2 x 2 with stride 2, + bias
-    /// (O) f32), weight (C, O, 2, 2); u, weight and hyper all f32 or all bf16; u as Upscaling.NormGelu makes it. (C, O) is (64, 32)
-    /// or (16, 8). Any M: pass the rows of hyper that are wanted. Does not synchronise.
+    /// masks (P, M, 4H, 4W) f32 = hyper (P, M, O) · gelu(transposed convolution of u (P, H, W, 2, 2, C), 2 x 2 with
+    /// stride 2, + bias (O) f32), weight (C, O, 2, 2); u and weight both f32 or both bf16, hyper f32; u as
+    /// Upscaling.NormGelu makes it. (C, O) is (64, 32) or (16, 8). Any M: pass the rows of hyper that are wanted. Does
+    /// not synchronise.
     /// </summary>
     public static void Forward(Gpu gpu, Tensor u, Tensor weight, Tensor bias, Tensor hyper, Tensor masks)
     {
@@ -21,7 +22,8 @@ public static class MaskDecode
         (long prompts, long height, long width, long channels) = (u.Shape[0], u.Shape[1], u.Shape[2], u.Shape[5]);
         (long count, long outputs) = (hyper.Shape[1], hyper.Shape[2]);
         if ((channels, outputs) is not ((64, 32) or (16, 8)))
-            throw new ArgumentException($"MaskDecode: channels (C, O) must be (64, 32) or (16, 8), got ({channels}, {outputs})");
+            throw new ArgumentException(
+                $"MaskDecode: channels (C, O) must be (64, 32) or (16, 8), got ({channels}, {outputs})");
         Expect.Shape("MaskDecode", "u", u, u.DType, prompts, height, width, 2, 2, channels);
         Expect.Shape("MaskDecode", "weight", weight, u.DType, channels, outputs, 2, 2);
         Expect.Shape("MaskDecode", "bias", bias, DType.F32, outputs);

@@ -17,7 +17,9 @@ namespace EpSam.Native.Ops;
 public readonly record struct MaskSizes(
     int LowHeight, int LowWidth, int Frame, int CropHeight, int CropWidth, int Height, int Width);
 
-/// <summary>torch's two bilinear resizes with the crop between them, the same to the bit; nothing of the frame's size.</summary>
+/// <summary>
+/// torch's two bilinear resizes with the crop between them, the same to the bit; nothing of the frame's size.
+/// </summary>
 public static class MaskResize
 {
     const int Threads = 128, Band = 32, Words = 12; // of a table's entry
@@ -25,8 +27,9 @@ public static class MaskResize
     /// <summary>The table that the kernels need, to be uploaded to an i32 tensor of <see cref="TableShape"/>.</summary>
     public static byte[] Table(MaskSizes sizes)
     {
-        if (sizes.Frame < 1 || sizes.CropHeight < 1 || sizes.CropHeight > sizes.Frame || sizes.CropWidth < 1
-            || sizes.CropWidth > sizes.Frame || sizes.LowHeight < 1 || sizes.LowWidth < 1 || sizes.Height < 1 || sizes.Width < 1)
+        int least = Math.Min(Math.Min(sizes.CropHeight, sizes.CropWidth), Math.Min(sizes.LowHeight, sizes.LowWidth));
+        if (least < 1 || sizes.Height < 1 || sizes.Width < 1
+            || Math.Max(sizes.CropHeight, sizes.CropWidth) > sizes.Frame)
             throw new ArgumentException($"MaskResize: {sizes} are impossible");
         int[] table = new int[checked((sizes.Height + sizes.Width) * Words)];
         Axis(sizes.LowHeight, sizes.Frame, sizes.CropHeight, sizes.Height, table);
@@ -49,19 +52,19 @@ public static class MaskResize
     }
 
     /// <summary>
-    /// As <see cref="Logits"/>, but y (n, rows, W) u8 is 1 where a logit is above the threshold and 0 elsewhere, and counts
-    /// (n, 2) i32 has how many in these rows are above inner and above outer: with several calls for a mask, add them up.
-    /// parts i32 of <see cref="PartsShape"/> is working space.
+    /// As <see cref="Logits"/>, but y (n, rows, W) u8 is 1 where a logit is above the threshold and 0 elsewhere, and
+    /// counts (n, 2) i32 has how many in these rows are above inner and above outer: with several calls for a mask,
+    /// add them up. parts i32 of <see cref="PartsShape"/> is working space.
     /// </summary>
-    public static void Threshold(Gpu gpu, Tensor x, Tensor table, MaskSizes sizes, int first, float threshold, float inner,
-        float outer, Tensor parts, Tensor y, Tensor counts)
+    public static void Threshold(Gpu gpu, Tensor x, Tensor table, MaskSizes sizes, int first, float threshold,
+        float inner, float outer, Tensor parts, Tensor y, Tensor counts)
     {
         int rows = Check(x, table, sizes, first, y, DType.U8);
         Shape needed = PartsShape(x.Shape[0], rows, sizes.Width);
         Expect.Same("MaskResize", "parts", parts, parts with { DType = DType.I32, Shape = needed });
         Expect.Shape("MaskResize", "counts", counts, DType.I32, x.Shape[0], 2);
-        Launch.Run(gpu, "mask_resize_fwd_u8", Grid(sizes, rows, x.Shape[0]), Threads, x, table, y, parts, sizes.LowHeight,
-            sizes.LowWidth, sizes.Height, sizes.Width, first, rows, threshold, inner, outer);
+        Launch.Run(gpu, "mask_resize_fwd_u8", Grid(sizes, rows, x.Shape[0]), Threads, x, table, y, parts,
+            sizes.LowHeight, sizes.LowWidth, sizes.Height, sizes.Width, first, rows, threshold, inner, outer);
         Launch.Run(gpu, "mask_resize_fwd_i32_counts", new LaunchGrid(x.Shape[0]), 32, parts, counts, (int)needed[1]);
     }
 
@@ -85,7 +88,8 @@ public static class MaskResize
         Expect.Rank(Op, "y", y, "n, rows, W");
         Expect.Shape(Op, "y", y, type, x.Shape[0], y.Shape[1], sizes.Width);
         if (first < 0 || first + y.Shape[1] > sizes.Height)
-            throw new ArgumentException($"{Op}: rows {first} to {first + y.Shape[1] - 1} are not all among {sizes.Height}");
+            throw new ArgumentException(
+                $"{Op}: rows {first} to {first + y.Shape[1] - 1} are not all among {sizes.Height}");
         return (int)y.Shape[1];
     }
 
@@ -96,7 +100,8 @@ public static class MaskResize
         for (int i = 0; i < size; i++)
         {
             Resample.Neighbours last = inFrame[i], a = inLogits[last.First], b = inLogits[last.Second];
-            ReadOnlySpan<float> weights = [a.Weight0, a.Weight1, b.Weight0, b.Weight1, last.Weight0, last.Weight1, 0, 0];
+            ReadOnlySpan<float> weights =
+                [a.Weight0, a.Weight1, b.Weight0, b.Weight1, last.Weight0, last.Weight1, 0, 0];
             Span<int> entry = table.Slice(i * Words, Words);
             (entry[0], entry[1], entry[2], entry[3]) = (a.First, b.First, a.Second, b.Second);
             MemoryMarshal.Cast<float, int>(weights).CopyTo(entry[4..]);

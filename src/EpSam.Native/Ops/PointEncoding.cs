@@ -9,7 +9,8 @@ namespace EpSam.Native.Ops;
 /// <param name="Positive">Label 1.</param>
 /// <param name="TopLeft">Label 2, a box's corner.</param>
 /// <param name="BottomRight">Label 3, its other corner.</param>
-public readonly record struct PointLabels(Tensor None, Tensor Negative, Tensor Positive, Tensor TopLeft, Tensor BottomRight);
+public readonly record struct PointLabels(
+    Tensor None, Tensor Negative, Tensor Positive, Tensor TopLeft, Tensor BottomRight);
 
 /// <summary>SAM's encoding of positions by random frequencies: kernels/point_encoding.cu.</summary>
 public static class PointEncoding
@@ -17,25 +18,26 @@ public static class PointEncoding
     const int Threads = 128;
 
     /// <summary>
-    /// tokens (…, C) f32 or bf16 of points: the encoding of the middle of pixel points (…, 2) f32, x and y in a frame of
-    /// height x width, plus what is learned for labels (…) i32; of label -1 only the latter. gaussian (2, C/2) f32. Does not
-    /// synchronise.
+    /// tokens (…, C) f32 or bf16 of points: the encoding of the middle of pixel points (…, 2) f32, x and y in a frame
+    /// of height x width, plus what is learned for labels (…) i32; of label -1 only the latter. gaussian (2, C/2) f32.
+    /// Does not synchronise.
     /// </summary>
-    public static void Forward(
-        Gpu gpu, Tensor points, Tensor labels, Tensor gaussian, PointLabels learned, int height, int width, Tensor tokens)
+    public static void Forward(Gpu gpu, Tensor points, Tensor labels, Tensor gaussian, PointLabels learned, int height,
+        int width, Tensor tokens)
     {
         Expect.Type("PointEncoding", "tokens", tokens, DType.F32, DType.BF16);
         (long count, long channels) = (tokens.Shape.Rows, tokens.Shape[^1]);
         Frame(gaussian, channels, height, width);
-        Expect.Shape("PointEncoding", "points", points.Reshape(new Shape(points.Shape.Rows, points.Shape[^1])), DType.F32, count, 2);
+        Tensor pairs = points.Reshape(new Shape(points.Shape.Rows, points.Shape[^1]));
+        Expect.Shape("PointEncoding", "points", pairs, DType.F32, count, 2);
         Expect.Shape("PointEncoding", "labels", labels.Reshape(new Shape(labels.Shape.Count)), DType.I32, count);
         foreach (Tensor label in (ReadOnlySpan<Tensor>)
             [learned.None, learned.Negative, learned.Positive, learned.TopLeft, learned.BottomRight])
             Expect.Shape("PointEncoding", "what is learned for a label", label.Reshape(new Shape(label.Shape.Count)),
                 DType.F32, channels);
-        Launch.Run(gpu, $"point_encoding_fwd_{tokens.DType.Name()}", new LaunchGrid(count), Threads, points, labels, gaussian,
-            learned.None, learned.Negative, learned.Positive, learned.TopLeft, learned.BottomRight, tokens, height, width,
-            (int)channels);
+        Launch.Run(gpu, $"point_encoding_fwd_{tokens.DType.Name()}", new LaunchGrid(count), Threads, points, labels,
+            gaussian, learned.None, learned.Negative, learned.Positive, learned.TopLeft, learned.BottomRight, tokens,
+            height, width, (int)channels);
     }
 
     /// <summary>grid (H, W, C) f32 or bf16: the encoding of the middle of every cell. Does not synchronise.</summary>

@@ -4,23 +4,26 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Ops;
 
-/// <summary>A transposed convolution, 2 x 2 with stride 2, with bias, LayerNorm2d and GELU: MatMul and kernels/upscaling.cu.</summary>
+/// <summary>
+/// A transposed convolution, 2 x 2 with stride 2, with bias, LayerNorm2d and GELU: MatMul and kernels/upscaling.cu.
+/// </summary>
 public static class Upscaling
 {
     const int Threads = 128, ChannelsPerLane = 8;
 
     /// <summary>
-    /// The convolution itself is MatMul.Forward(x, weight, product, transposed: false) with the weight (input, C, 2, 2) as it is in
-    /// the state dict. This is what follows: product (…, C, 2, 2) or (…, 4·C), f32 or bf16, to y (…, 2, 2, C) of its type: for
-    /// each pixel its four in the upscaled image. y may lie over product. bias, weight and shift (C) f32, the latter two of the
-    /// norm; C a power of two from 8 to 256. Does not synchronise.
+    /// The convolution itself is MatMul.Forward(x, weight, product, transposed: false) with the weight (input, C, 2,
+    /// 2) as it is in the state dict. This is what follows: product (…, C, 2, 2) or (…, 4·C), f32 or bf16, to y (…, 2,
+    /// 2, C) of its type: for each pixel its four in the upscaled image. y may lie over product. bias, weight and
+    /// shift (C) f32, the latter two of the norm; C a power of two from 8 to 256. Does not synchronise.
     /// </summary>
     public static void NormGelu(Gpu gpu, Tensor product, Tensor bias, Tensor weight, Tensor shift, float eps, Tensor y)
     {
         Expect.Type("Upscaling", "product", product, DType.F32, DType.BF16);
         long channels = y.Shape[^1], count = product.Shape.Count;
         if (channels is < ChannelsPerLane or > 256 || !BitOperations.IsPow2(channels))
-            throw new ArgumentException($"Upscaling: the last axis of y must be a power of two from 8 to 256, got {channels}");
+            throw new ArgumentException(
+                $"Upscaling: the last axis of y must be a power of two from 8 to 256, got {channels}");
         Expect.Multiple("Upscaling", "elements of product", count, 4 * channels);
         Expect.Shape("Upscaling", "y", y.Reshape(new Shape(y.Shape.Count)), product.DType, count);
         Expect.Shape("Upscaling", "bias", bias, DType.F32, channels);
@@ -33,7 +36,8 @@ public static class Upscaling
         Expect.Aligned("Upscaling", "weight", weight, 16);
         Expect.Aligned("Upscaling", "shift", shift, 16);
         long lanes = rows * (channels / ChannelsPerLane);
-        Launch.Run(gpu, $"upscaling_fwd_{product.DType.Name()}_norm_gelu", new LaunchGrid((lanes + Threads - 1) / Threads), Threads,
+        LaunchGrid grid = new((lanes + Threads - 1) / Threads);
+        Launch.Run(gpu, $"upscaling_fwd_{product.DType.Name()}_norm_gelu", grid, Threads,
             product, bias, weight, shift, y, rows, (int)channels, eps);
     }
 }

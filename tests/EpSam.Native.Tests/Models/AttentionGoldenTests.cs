@@ -1,5 +1,6 @@
-// Attention and blocks of the image encoder in sizes that no SAM has: rectangular grids, tables of relative positions of other
-// lengths, heads of 12 and 16. Layers are put together here from the library's ops in the order of the reference's forward.
+// Attention and blocks of the image encoder in sizes that no SAM has: rectangular grids, tables of relative positions
+// of other lengths, heads of 12 and 16. Layers are put together here from the library's ops in the order of the
+// reference's forward.
 using System.Runtime.InteropServices;
 using EpSam.Cases;
 using EpSam.Native.Models.Sam;
@@ -17,7 +18,9 @@ public sealed class AttentionGoldenTests
 {
     const string File = "s01_sam_tiny/attention_cases.safetensors";
 
-    /// <summary>Tables of relative positions are as long as an input of tableH x tableW needs, not this one's.</summary>
+    /// <summary>
+    /// Tables of relative positions are as long as an input of tableH x tableW needs, not this one's.
+    /// </summary>
     [TestCase("win7", 4, 7, 7, 48, 3, 7, 7)]
     [TestCase("rect6x10", 2, 6, 10, 48, 3, 6, 10)]
     [TestCase("interp_shrink", 1, 9, 11, 32, 2, 14, 14)]
@@ -56,7 +59,8 @@ public sealed class AttentionGoldenTests
                 }
                 Tensor found = arena.Take("found", DType.F32, parts[0].Shape);
                 Tensor logSumExp = arena.Take("log_sum_exp", DType.F32, new Shape(B, Heads, T));
-                CrossAttention.Forward(arena.Gpu, parts[0], parts[1], parts[2], (float)(1 / Math.Sqrt(K)), found, logSumExp);
+                float scale = (float)(1 / Math.Sqrt(K));
+                CrossAttention.Forward(arena.Gpu, parts[0], parts[1], parts[2], scale, found, logSumExp);
                 proj.Forward(arena.Gpu, found.Reshape(x.Shape), x, add: false);
             };
         });
@@ -89,7 +93,8 @@ public sealed class AttentionGoldenTests
         const int E = 32;
         float[] y = Run("blk/global_6x9", new Shape(2, 6, 9, E), (parameters, arena, x) =>
         {
-            Norm norm1 = new(parameters, "norm1", E, ImageEncoder.Eps), norm2 = new(parameters, "norm2", E, ImageEncoder.Eps);
+            Norm norm1 = new(parameters, "norm1", E, ImageEncoder.Eps);
+            Norm norm2 = new(parameters, "norm2", E, ImageEncoder.Eps);
             Layer layer = new(parameters, "attn.", 6, 9, E, 2);
             Linear lin1 = new(parameters, "mlp.lin1", E, 4 * E), lin2 = new(parameters, "mlp.lin2", 4 * E, E);
             return () =>
@@ -121,17 +126,19 @@ public sealed class AttentionGoldenTests
         const int C = 6;
         string name = $"{q}_{k}_{length}";
         float[] table = FormulaParameters.Floats($"input:s01/relpos/{name}/table", length * C, 0.1);
-        Assert.That(Golden.Open(File).Compare($"relpos/{name}/R", Relative(table, length, C, q, k)), Is.LessThanOrEqualTo(1));
+        float[] r = Relative(table, length, C, q, k);
+        Assert.That(Golden.Open(File).Compare($"relpos/{name}/R", r), Is.LessThanOrEqualTo(1));
     }
 
     /// <summary>
-    /// add_decomposed_rel_pos. For as many keys as queries the kernel makes the sums, with heads of 8 padded by zeros to 16; for
-    /// other numbers, which the library has no kernel for, they are made here of its tables.
+    /// add_decomposed_rel_pos. For as many keys as queries the kernel makes the sums, with heads of 8 padded by zeros
+    /// to 16; for other numbers, which the library has no kernel for, they are made here of its tables.
     /// </summary>
     [TestCase(5, 6, 5, 6, 9, 11)]
     [TestCase(4, 6, 8, 3, 15, 11)]
     [TestCase(7, 4, 5, 9, 20, 12)]
-    public void Logits_WithDecomposedPositions_AreWithinTheGoldensTolerance(int qh, int qw, int kh, int kw, int lh, int lw)
+    public void Logits_WithDecomposedPositions_AreWithinTheGoldensTolerance(
+        int qh, int qw, int kh, int kw, int lh, int lw)
     {
         const int B = 3, C = 8;
         string name = $"q{qh}x{qw}_k{kh}x{kw}_Lh{lh}_Lw{lw}";
@@ -181,7 +188,8 @@ public sealed class AttentionGoldenTests
         return products;
     }
 
-    static (float[] RelH, float[] RelW) OnDevice(float[] q, float[] tableH, float[] tableW, int b, int h, int w, int size)
+    static (float[] RelH, float[] RelW) OnDevice(
+        float[] q, float[] tableH, float[] tableW, int b, int h, int w, int size)
     {
         const int K = 16;
         float[] Padded(float[] values, int parts) // rows of size to the first of parts rows of K
@@ -199,15 +207,17 @@ public sealed class AttentionGoldenTests
             return tensor;
         }
         Tensor qkv = Upload(Padded(q, 3), new Shape(b, h, w, 3, 1, K));
-        Tensor rowsH = Upload(Padded(tableH, 1), new Shape(2 * h - 1, K)), rowsW = Upload(Padded(tableW, 1), new Shape(2 * w - 1, K));
-        Tensor relH = arena.Keep("rel_h", DType.F32, new Shape(b, 1, h * w, h)), relW = arena.Keep("rel_w", DType.F32, new Shape(b, 1, h * w, w));
+        Tensor rowsH = Upload(Padded(tableH, 1), new Shape(2 * h - 1, K));
+        Tensor rowsW = Upload(Padded(tableW, 1), new Shape(2 * w - 1, K));
+        Tensor relH = arena.Keep("rel_h", DType.F32, new Shape(b, 1, h * w, h));
+        Tensor relW = arena.Keep("rel_w", DType.F32, new Shape(b, 1, h * w, w));
         RelPos.Forward(gpu, qkv, rowsH, rowsW, relH, relW);
         return (Download(gpu, relH), Download(gpu, relW));
     }
 
     // A model of one layer: its parameters by formula, x by formula, y in x's place.
-    static float[] Run(string name, Shape shape, Func<Parameters, Memory, Tensor, Action> make, (int H, int W)? tables = null,
-        string declaredAs = "")
+    static float[] Run(string name, Shape shape, Func<Parameters, Memory, Tensor, Action> make,
+        (int H, int W)? tables = null, string declaredAs = "")
     {
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions());
         using Gpu gpu = new(card.Driver, card.Blas);
@@ -230,7 +240,8 @@ public sealed class AttentionGoldenTests
     }
 
     // What a checkpoint of the case would hold: tables as long as the case says.
-    sealed class Stored(Parameters parameters, string prefix, string declaredAs, (int H, int W)? tables) : IParameterSource
+    sealed class Stored(Parameters parameters, string prefix, string declaredAs, (int H, int W)? tables)
+        : IParameterSource
     {
         readonly FormulaParameters _formula = new(parameters.All.Select(p =>
         {
@@ -243,7 +254,8 @@ public sealed class AttentionGoldenTests
 
         public IEnumerable<string> Names => parameters.All.Select(p => p.Key);
 
-        public bool TryGetShape(string name, out Shape shape) => _formula.TryGetShape(name[declaredAs.Length..], out shape);
+        public bool TryGetShape(string name, out Shape shape) =>
+            _formula.TryGetShape(name[declaredAs.Length..], out shape);
 
         public void Read(string name, Span<float> values) => _formula.Read(name[declaredAs.Length..], values);
     }

@@ -65,6 +65,53 @@ public sealed class OpArgumentTests
         "Attention: relH must be (1, 2, 10, 2) bf16, got (1, 2, 10, 5) bf16");
 
     [Test]
+    public void CrossAttention_KeysAndValuesThatDiffer_AreRefused() => Refuses(
+        () => CrossAttention.Forward(_gpu, F32(2, 7, 8, 16), F32(2, 64, 8, 16), F32(2, 63, 8, 16), 1, F32(2, 7, 8, 16),
+            F32(2, 8, 7)),
+        "CrossAttention: v must be (2, 64, 8, 16) f32, got (2, 63, 8, 16) f32");
+
+    [Test]
+    public void CrossAttention_WideHeads_AreRefused() => Refuses(
+        () => CrossAttention.Forward(_gpu, F32(1, 7, 8, 40), F32(1, 9, 8, 40), F32(1, 9, 8, 40), 1, F32(1, 7, 8, 40),
+            F32(1, 8, 7)),
+        "CrossAttention: K must be 1 to 32, got 40");
+
+    [Test]
+    public void Gather_IndexForOtherPrompts_IsRefused() => Refuses(
+        () => Gather.Forward(_gpu, F32(2, 5, 8), F32(3) with { DType = DType.I32 }, null, null, F32(4, 5, 8)),
+        "Gather: of must be (4) i32, got (3) i32");
+
+    [Test]
+    public void MaskDecode_OtherChannels_AreRefused() => Refuses(
+        () => MaskDecode.Forward(
+            _gpu, F32(1, 4, 4, 2, 2, 32), F32(32, 16, 2, 2), F32(16), F32(1, 3, 16), F32(1, 3, 16, 16)),
+        "MaskDecode: channels (C, O) must be (64, 32) or (16, 8), got (32, 16)");
+
+    [Test]
+    public void Upscaling_ChannelsNotAPowerOfTwo_AreRefused() => Refuses(
+        () => Upscaling.NormGelu(_gpu, F32(5, 24, 2, 2), F32(24), F32(24), F32(24), 1e-6f, F32(5, 2, 2, 24)),
+        "Upscaling: the last axis of y must be a power of two from 8 to 256, got 24");
+
+    [Test]
+    public void MaskResize_CropBeyondTheFrame_IsRefused() => Assert.That(
+        () => MaskResize.Table(new MaskSizes(64, 64, 256, 257, 200, 300, 200)),
+        Throws.ArgumentException.With.Message.Contains("CropHeight = 257").And.Message.EndsWith("are impossible"));
+
+    [Test]
+    public void MaskResize_RowsBeyondTheImage_AreRefused()
+    {
+        MaskSizes sizes = new(64, 64, 256, 256, 200, 300, 200);
+        Tensor table = F32(500, 12) with { DType = DType.I32 };
+        Refuses(() => MaskResize.Logits(_gpu, F32(1, 64, 64), table, sizes, 290, F32(1, 11, 200)),
+            "MaskResize: rows 290 to 300 are not all among 300");
+    }
+
+    [Test]
+    public void Image_LargerThanTheFrame_IsRefused() => Refuses(
+        () => Image.Patches(_gpu, F32(17, 16, 3) with { DType = DType.U8 }, [0, 0, 0], [1, 1, 1], F32(1, 1, 768)),
+        "Image: an image of 1 x 1 to 16 x 16 fits, got 17 x 16");
+
+    [Test]
     public void Elementwise_MisalignedStart_IsRefused() => Refuses(
         () => Elementwise.Copy(_gpu, F32(8) with { Address = new CUdeviceptr(4100) }, F32(8)),
         "Copy: x must be aligned to 16 bytes, got address 0x1004");
