@@ -513,3 +513,288 @@ kernel __launch_bounds__(128) conv_bwd_bf16_data_direct(const bf16* dy, const bf
 {
     conv_direct_data<bf16>(dy, w, dx, AS_GEOMETRY);
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// The gradient of the weight: rows are places (tap, channel of x), columns channels of y, and the depth runs over y's
+// positions, of which each block takes one part. Both factors lie in shared memory as they are gathered, depth by
+// depth. A second kernel adds the parts in their order. part_size: positions of a part.
+
+// A chunk's depth of gathered values, 128 places each; a thread copies one piece, the same places all along.
+template <int Threads, class T>
+device void load_places(u32 buffer, const T* x, int pitch, const Walk& k, const Place& place, bool take, int first,
+                        int end)
+{
+    constexpr int Pieces = Side * sizeof(T) / 16, Step = Threads / Pieces, Deep = Width / sizeof(T);
+    int piece = thread_x() % Pieces, row = thread_x() / Pieces;
+    u32 target = buffer + row * Pieces * 16 + (sizeof(T) == 2 ? piece ^ (row & 7) : piece) * 16;
+#pragma unroll
+    for (int i = 0; i < Deep / Step; i++) {
+        Origin o = origin_of(k, first, row + i * Step, end);
+        copy16_async(target, i * Step * Pieces * 16, x + (long long)(o.index + place.index) * pitch + place.channel, 0,
+                     take && is_inside(k, o, place));
+    }
+}
+
+// The same depth of dy: Columns channels of each position.
+template <int Threads, int Columns, class T>
+device void load_columns(u32 buffer, const T* dy, int pitch, int column0, int columns, int first, int end)
+{
+    constexpr int Wide = 16 / sizeof(T), Pieces = Columns / Wide, Step = Threads / Pieces, Deep = Width / sizeof(T);
+    int piece = thread_x() % Pieces, row = thread_x() / Pieces, column = column0 + piece * Wide;
+    u32 target = buffer + row * Pieces * 16 + (sizeof(T) == 2 ? piece ^ (row & 7) : piece) * 16;
+#pragma unroll
+    for (int i = 0; i < Deep / Step; i++) {
+        int at = first + row + i * Step;
+        const T* source = dy + ((long long)at * pitch + column);
+        copy16_async(target, i * Step * Pieces * 16, source, 0, at < end && column < columns);
+    }
+}
+
+template <int Columns>
+device void conv_weight_bf16(const bf16* x, const bf16* dy, float* parts, int part_size, const Geometry& g)
+{
+    constexpr int Pairs = Columns / 32, StageA = Side * Width, StageB = Columns * Width;
+    alignas(128) __shared__ unsigned char chunks[Stages * (StageA + StageB)];
+    const u32 a_buffer = shared_address(chunks), b_buffer = a_buffer + Stages * StageA;
+    const int lane = thread_x() & 31, warp_m = (thread_x() >> 5) & 1, warp_n = thread_x() >> 6;
+    const int group = block_y();
+    const Walk k = walk_of<false>(g, 0);
+    const int places = depth_of(k), positions = row_count(k), column_tiles = ceil_div(k.columns, Columns);
+    const int m0 = block_x() / column_tiles * Side, n0 = block_x() % column_tiles * Columns;
+    const int begin = block_z() * part_size, end = min_of(begin + part_size, positions);
+    x += group * k.channels;
+    dy += group * k.columns;
+    const int my_place = m0 + thread_x() % 16 * 8;
+    const Place place = place_of(k, g, my_place);
+
+    u32 a_lane[4], b_lane[Pairs]; // A: 16 deep x 16 places, B: 16 deep x 16 columns
+#pragma unroll
+    for (int i = 0; i < 4; i++)
+        a_lane[i] = a_buffer + ((lane & 7) + (lane >> 4 << 3)) * Side * 2
+            + ((warp_m * 8 + 2 * i + (lane >> 3 & 1)) ^ (lane & 7)) * 16;
+#pragma unroll
+    for (int j = 0; j < Pairs; j++)
+        b_lane[j] = b_buffer + (lane & 15) * Columns * 2
+            + ((warp_n * Columns / 16 + 2 * j + (lane >> 4)) ^ (lane & 7)) * 16;
+
+    auto load = [&](int first, int stage) __attribute__((always_inline)) {
+        if (first < end) {
+            load_places<128>(a_buffer + stage * StageA, x, g.c, k, place, my_place < places, first, end);
+            load_columns<128, Columns>(b_buffer + stage * StageB, dy, g.n, n0, k.columns, first, end);
+        }
+        copy_commit();
+    };
+    load(begin, 0);
+    load(begin + 32, 1);
+
+    float sum[4][2 * Pairs][4] = {};
+    int stage = 0, next = 2;
+    for (int first = begin; first < end; first += 32) {
+        copy_wait<1>();
+        block_barrier(); // this chunk is here for all, and nobody reads the one before it any more
+        load(first + 64, next);
+#pragma unroll
+        for (int s = 0; s < 2; s++) {
+            u32 fragment_a[4][4], fragment_b[Pairs][4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) ldmatrix4_trans(fragment_a[i], a_lane[i] + stage * StageA, s * 16 * Side * 2);
+#pragma unroll
+            for (int j = 0; j < Pairs; j++)
+                ldmatrix4_trans(fragment_b[j], b_lane[j] + stage * StageB, s * 16 * Columns * 2);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int j = 0; j < 2 * Pairs; j++)
+                    mma_bf16(sum[i][j], fragment_a[i], fragment_b[j / 2][j % 2 * 2], fragment_b[j / 2][j % 2 * 2 + 1],
+                             sum[i][j]);
+        }
+        stage = stage == 2 ? 0 : stage + 1;
+        next = next == 2 ? 0 : next + 1;
+    }
+
+    const int row0 = m0 + warp_m * 64 + (lane >> 2), column0 = n0 + warp_n * Columns / 2 + 2 * (lane & 3);
+    parts += ((long long)block_z() * g.groups + group) * places * k.columns;
+#pragma unroll
+    for (int i = 0; i < 8; i++)
+#pragma unroll
+        for (int j = 0; j < 2 * Pairs; j++) {
+            int row = row0 + 8 * i, column = column0 + 8 * j;
+            float* out = parts + ((long long)row * k.columns + column);
+            store_if(row < places && column < k.columns, out, sum[i / 2][j][i % 2 * 2]);
+            store_if(row < places && column < k.columns, out + 1, sum[i / 2][j][i % 2 * 2 + 1]);
+        }
+}
+
+// conv_bwd_bf16_weight_n{64,128}: parts of the gradient of w, for up to 64 and for more channels of y a group.
+//   in    x (B, D, H, W, C) bf16, dy (B, OD, OH, OW, N) bf16
+//   out   parts (P, groups, places, N/groups) f32, places = KD·KH·KW·C/groups
+//   args  x, dy, parts, part_size i32, geometry i32x22
+//   launch grid (ceil(places/128)·ceil(N/groups/n), groups, P), block 128 = 4 warps; shared <= 49152 B; regs <= 255
+//   needs C/groups and N/groups multiples of 8; x, dy 16-byte aligned; tensor cores
+//   bytes 2·(x + dy) + 4·parts     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32 sums
+//   order fixed: same bits every run
+#define CONV_BWD_BF16_WEIGHT(name, Columns)                                                                            \
+    kernel __launch_bounds__(128) name(const bf16* x, const bf16* dy, float* parts, int part_size, GEOMETRY)           \
+    {                                                                                                                  \
+        conv_weight_bf16<Columns>(x, dy, parts, part_size, AS_GEOMETRY);                                               \
+    }
+CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n64, 64)
+CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n128, 128)
+
+template <int Columns>
+device void conv_weight_f32(const float* x, const float* dy, float* parts, int part_size, const Geometry& g)
+{
+    constexpr int Own = Columns / 32;
+    alignas(128) __shared__ float chunks_a[Stages][16][Side];
+    alignas(128) __shared__ float chunks_b[Stages][16][Columns];
+    const u32 a_buffer = shared_address(chunks_a), b_buffer = shared_address(chunks_b);
+    const int lane = thread_x() & 31, warp = thread_x() >> 5, group = block_y();
+    const Walk k = walk_of<false>(g, 0);
+    const int places = depth_of(k), positions = row_count(k), column_tiles = ceil_div(k.columns, Columns);
+    const int m0 = block_x() / column_tiles * Side, n0 = block_x() % column_tiles * Columns;
+    const int begin = block_z() * part_size, end = min_of(begin + part_size, positions);
+    x += group * k.channels;
+    dy += group * k.columns;
+    const int my_place = m0 + lane * 4;
+    const Place place = place_of(k, g, my_place);
+
+    auto load = [&](int first, int stage) __attribute__((always_inline)) {
+        if (first < end) {
+            load_places<256>(a_buffer + stage * (Side * Width), x, g.c, k, place, my_place < places, first, end);
+            load_columns<256, Columns>(b_buffer + stage * (Columns * Width), dy, g.n, n0, k.columns, first, end);
+        }
+        copy_commit();
+    };
+    load(begin, 0);
+    load(begin + 16, 1);
+
+    float sum[16][Own] = {};
+    int stage = 0, next = 2;
+    for (int first = begin; first < end; first += 16) {
+        copy_wait<1>();
+        block_barrier(); // this chunk is here for all, and nobody reads the one before it any more
+        load(first + 32, next);
+#pragma unroll 1
+        for (int s = 0; s < 16; s += 4) {
+#pragma unroll
+            for (int d = 0; d < 4; d++) {
+                float v[Own];
+                if (Own == 4) {
+                    f32x4 u = load4(&chunks_b[stage][s + d][4 * lane]);
+                    v[0] = u.x, v[1] = u.y, v[Own - 2] = u.z, v[Own - 1] = u.w;
+                } else {
+                    f32x2 u = *(const f32x2*)&chunks_b[stage][s + d][2 * lane];
+                    v[0] = u.x, v[1] = u.y;
+                }
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    f32x4 u = load4(&chunks_a[stage][s + d][warp * 16 + 4 * i]);
+#pragma unroll
+                    for (int j = 0; j < Own; j++) {
+                        sum[4 * i][j] = fma_rn(u.x, v[j], sum[4 * i][j]);
+                        sum[4 * i + 1][j] = fma_rn(u.y, v[j], sum[4 * i + 1][j]);
+                        sum[4 * i + 2][j] = fma_rn(u.z, v[j], sum[4 * i + 2][j]);
+                        sum[4 * i + 3][j] = fma_rn(u.w, v[j], sum[4 * i + 3][j]);
+                    }
+                }
+            }
+        }
+        stage = stage == 2 ? 0 : stage + 1;
+        next = next == 2 ? 0 : next + 1;
+    }
+
+    parts += ((long long)block_z() * g.groups + group) * places * k.columns;
+#pragma unroll
+    for (int i = 0; i < 16; i++)
+#pragma unroll
+        for (int j = 0; j < Own; j++) {
+            int row = m0 + warp * 16 + i, column = n0 + Own * lane + j;
+            store_if(row < places && column < k.columns, parts + ((long long)row * k.columns + column), sum[i][j]);
+        }
+}
+
+// conv_bwd_f32_weight_n{64,128}: parts of the gradient of w, for up to 64 and for more channels of y a group.
+//   in    x (B, D, H, W, C) f32, dy (B, OD, OH, OW, N) f32
+//   out   parts (P, groups, places, N/groups) f32, places = KD·KH·KW·C/groups
+//   args  x, dy, parts, part_size i32, geometry i32x22
+//   launch grid (ceil(places/128)·ceil(N/groups/n), groups, P), block 256 = 8 warps; shared <= 49152 B; regs <= 128
+//   needs C/groups and N/groups multiples of 4; x, dy 16-byte aligned
+//   bytes 4·(x + dy + parts)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
+//   accuracy f32, one fma after the other along a part
+//   order fixed: same bits every run
+#define CONV_BWD_F32_WEIGHT(name, Columns)                                                                             \
+    kernel __launch_bounds__(256, 2) name(const float* x, const float* dy, float* parts, int part_size, GEOMETRY)      \
+    {                                                                                                                  \
+        conv_weight_f32<Columns>(x, dy, parts, part_size, AS_GEOMETRY);                                                \
+    }
+CONV_BWD_F32_WEIGHT(conv_bwd_f32_weight_n64, 64)
+CONV_BWD_F32_WEIGHT(conv_bwd_f32_weight_n128, 128)
+
+// A block has one place and 32 channels of y; each of its 8 warps takes every eighth position of the part.
+template <class T>
+device void conv_weight_direct(const T* x, const T* dy, float* parts, int part_size, const Geometry& g)
+{
+    __shared__ float sums[8][32];
+    const int lane = thread_x() & 31, warp = thread_x() >> 5, n = block_y() * 32 + lane;
+    const Walk k = walk_of<false>(g, 0);
+    const int places = depth_of(k), positions = row_count(k), group = n / k.columns;
+    const int begin = block_z() * part_size, end = min_of(begin + part_size, positions);
+    const Place place = place_of(k, g, block_x());
+    float sum = 0.0f;
+    for (int first = begin; first < end; first += 8) {
+        Origin o = origin_of(k, first, warp, end);
+        if (n < g.n && is_inside(k, o, place)) {
+            long long at = (long long)(o.index + place.index) * g.c + group * k.channels + place.channel;
+            sum = fma_rn(to_float(x[at]), to_float(dy[(long long)(first + warp) * g.n + n]), sum);
+        }
+    }
+    sums[warp][lane] = sum;
+    block_barrier();
+    if (warp == 0 && n < g.n) {
+        for (int i = 1; i < 8; i++) sum += sums[i][lane];
+        parts += ((long long)block_z() * g.groups + group) * places * k.columns;
+        parts[(long long)block_x() * k.columns + n % k.columns] = sum;
+    }
+}
+
+// conv_bwd_{f32,bf16}_weight_direct: parts of the gradient of w, for any channels and groups.
+//   in    x (B, D, H, W, C), dy (B, OD, OH, OW, N) f32 or bf16
+//   out   parts (P, groups, places, N/groups) f32, places = KD·KH·KW·C/groups
+//   args  x, dy, parts, part_size i32, geometry i32x22
+//   launch grid (places, ceil(N/32), P), block 256 = 8 warps; shared 1024 B; regs <= 64
+//   needs nothing: any sizes
+//   bytes s·(x + dy) + 4·parts, s = 4 or 2     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: memory
+//   accuracy f32, one fma after the other along an eighth of a part
+//   order fixed: same bits every run
+kernel __launch_bounds__(256) conv_bwd_f32_weight_direct(const float* x, const float* dy, float* parts, int part_size,
+                                                         GEOMETRY)
+{
+    conv_weight_direct<float>(x, dy, parts, part_size, AS_GEOMETRY);
+}
+kernel __launch_bounds__(256) conv_bwd_bf16_weight_direct(const bf16* x, const bf16* dy, float* parts, int part_size,
+                                                          GEOMETRY)
+{
+    conv_weight_direct<bf16>(x, dy, parts, part_size, AS_GEOMETRY);
+}
+
+// conv_bwd_f32_weight_sum: dw[g, n, place] = sum over p of parts[p, g, place, n], on top of dw where add is not 0.
+//   in    parts (P, groups, places, columns) f32, places = KD·KH·KW·C/groups, columns = N/groups
+//   out   dw (N, KD, KH, KW, C/groups) f32
+//   args  parts, dw, P i32, groups i32, places i32, columns i32, add i32
+//   launch grid ceil(groups·places·columns/256), block 256; shared 0 B; regs <= 40
+//   needs groups·places·columns < 2^31
+//   bytes 4·(parts + dw)     flops P·dw     bound: memory
+//   accuracy f32, one addition after the other
+//   order fixed: same bits every run
+kernel __launch_bounds__(256) conv_bwd_f32_weight_sum(const float* parts, float* dw, int count, int groups, int places,
+                                                      int columns, int add)
+{
+    const int size = groups * places * columns, i = block_x() * 256 + thread_x();
+    if (i >= size) return;
+    const int n = i % columns, place = i / columns % places, group = i / columns / places;
+    float* out = dw + ((long long)(group * columns + n) * places + place);
+    float sum = add ? *out : 0.0f;
+    for (int p = 0; p < count; p++) sum += parts[(long long)p * size + i];
+    *out = sum;
+}

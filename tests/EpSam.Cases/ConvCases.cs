@@ -68,7 +68,8 @@ public static class ConvCases
     public static IEnumerable<OpCase> All { get; } =
     [
         .. from type in new[] { DType.F32, DType.BF16 } from g in Sizes.Concat(Large)
-           from make in new Func<Geometry, DType, OpCase>[] { Forward, Data } select make(g, type),
+           from make in new Func<Geometry, DType, OpCase>[] { Forward, Data, Weight } select make(g, type),
+        .. from type in new[] { DType.F32, DType.BF16 } from g in (Geometry[])[Sizes[1], Sizes[8]] select Weight(g, type, true),
     ];
 
     static OpCase Forward(Geometry g, DType type)
@@ -105,6 +106,33 @@ public static class ConvCases
         },
         Flops = g.Flops, Bytes = (g.X.Count + g.W.Count + g.Y.Count) * type.Size(), Realistic = g.Realistic,
     };
+
+    static OpCase Weight(Geometry g, DType type) => Weight(g, type, false);
+
+    static OpCase Weight(Geometry g, DType type, bool add)
+    {
+        Tensor x = new(default, type, g.X), dy = new(default, type, g.Y), dw = new(default, DType.F32, g.W);
+        return new OpCase
+        {
+            Name = $"conv bwd weight {type.Name()} {g.Name}{(add ? " add" : "")}",
+            Inputs = [new("x", type, g.X, Values.Normal()), new("dy", type, g.Y, Values.Normal()), new("dw0", DType.F32, g.W, Values.Normal())],
+            Outputs = [new("dw", DType.F32, g.W)],
+            Scratch = [new("parts", DType.F32, Conv.WeightParts(x, dy, dw, g.Steps))],
+            Run = (gpu, x, y) =>
+            {
+                if (add) Elementwise.Copy(gpu, x[2], y[0]);
+                Conv.BackwardWeight(gpu, x[0], x[1], g.Steps, y[1], y[0], add);
+            },
+            Reference = x =>
+            {
+                double[] dw = new double[g.W.Count], magnitudes = new double[g.W.Count];
+                if (add) for (int i = 0; i < dw.Length; i++) Add(dw, magnitudes, i, x[2][i]);
+                Walk(g, (int ix, int iw, int iy) => Add(dw, magnitudes, iw, x[0][ix] * x[1][iy]));
+                return [Tolerance.Sum(dw, magnitudes, g.Y.Rows + 1, DType.F32)];
+            },
+            Flops = g.Flops, Bytes = (g.X.Count + g.Y.Count) * type.Size() + 4 * g.W.Count, Realistic = g.Realistic,
+        };
+    }
 
     static void Add(double[] sums, double[] magnitudes, int i, double term)
     {

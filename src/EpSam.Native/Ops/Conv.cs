@@ -24,15 +24,25 @@ public readonly record struct ConvSteps(Axes Stride, Axes Padding, Axes Dilation
 /// <summary>Convolution and its gradients, f32 or bf16; sums are f32.</summary>
 public static class Conv
 {
-    const int TileRows = 128, DirectRows = 4, DirectColumns = 32, DirectThreads = 128;
+    const int TileRows = 128, TileDepth = 32, DirectRows = 4, DirectColumns = 32, SumThreads = 256;
+    const int PartBlocks = 256, LeastPart = 512; // blocks that fill a large card; positions that pay for one more part
 
-    readonly record struct Geometry(int Batch, int C, int N, Axes In, Axes Out, Axes Kernel, ConvSteps Steps)
+    readonly record struct Geometry(
+        int Batch, int C, int N, Axes In, Axes Out, Axes Kernel, ConvSteps Steps, DType Type)
     {
         public int Channels => C / Steps.Groups; // of one group
 
         public int Columns => N / Steps.Groups;
 
+        public int Places => Kernel.D * Kernel.H * Kernel.W * Channels;
+
         public bool IsProduct => Kernel == new Axes(1, 1, 1) && Steps == ConvSteps.In3D();
+
+        // tiles copy pieces of 16 bytes
+        public bool IsTiled => Channels % (16 / Type.Size()) == 0 && Columns % (16 / Type.Size()) == 0;
+
+        public string Kernels(string direction, string what, int columns) =>
+            $"conv_{direction}_{Type.Name()}{what}_{(IsTiled ? $"n{Wide(columns)}" : "direct")}";
     }
 
     /// <summary>Length of an output axis.</summary>
@@ -52,32 +62,86 @@ public static class Conv
             MatMul.Forward(gpu, x, w, y);
             return;
         }
-        // a tile copies pieces of 16 bytes, and in bf16 stores pairs
-        bool tiled = g.Channels % Wide(x) == 0 && (x.DType == DType.F32 || g.Columns % Wide(x) == 0);
-        Run(gpu, $"conv_fwd_{x.DType.Name()}", tiled, y.Shape.Rows, g.Columns, 1, g, [x, w, bias, y]);
+        LaunchGrid grid = g.IsTiled
+            ? new(Blocks(y.Shape.Rows, g.Columns), steps.Groups)
+            : new(Tiles(y.Shape.Rows, DirectRows), Tiles(g.N, DirectColumns));
+        Run(gpu, g.Kernels("fwd", "", g.Columns), grid, 128, g, x, w, bias, y);
     }
 
     /// <summary>dx = the gradient of x, from dy, shapes as in <see cref="Forward"/>. Does not synchronise.</summary>
     public static void BackwardData(Gpu gpu, Tensor dy, Tensor w, in ConvSteps steps, Tensor dx)
     {
         Geometry g = Expected("dx", dx, w, steps, "dy", dy);
-        bool tiled = g.Channels % Wide(dx) == 0 && g.Columns % Wide(dx) == 0;
-        // positions of one phase: congruent modulo the stride
-        (long depth, int along) = Phase(g.In.D, steps.Stride.D);
-        (long height, int down) = Phase(g.In.H, steps.Stride.H);
-        (long width, int across) = Phase(g.In.W, steps.Stride.W);
-        long rows = tiled ? g.Batch * depth * height * width : dx.Shape.Rows;
-        Run(gpu, $"conv_bwd_{dx.DType.Name()}_data", tiled, rows, g.Channels, along * down * across, g, [dy, w, dx]);
+        if (g.IsProduct)
+        {
+            MatMul.Forward(gpu, dy, w, dx, transposed: false);
+            return;
+        }
+        // positions of one phase are congruent modulo the stride
+        (long depth, int along) = Phases(g.In.D, steps.Stride.D);
+        (long height, int down) = Phases(g.In.H, steps.Stride.H);
+        (long width, int across) = Phases(g.In.W, steps.Stride.W);
+        LaunchGrid grid = g.IsTiled
+            ? new(Blocks(g.Batch * depth * height * width, g.Channels), steps.Groups, along * down * across)
+            : new(Tiles(dx.Shape.Rows, DirectRows), Tiles(g.C, DirectColumns));
+        Run(gpu, g.Kernels("bwd", "_data", g.Channels), grid, 128, g, dy, w, dx);
+    }
+
+    /// <summary>Working space of <see cref="BackwardWeight"/>, f32: a function of the shapes alone.</summary>
+    public static Shape WeightParts(Tensor x, Tensor dy, Tensor dw, in ConvSteps steps)
+    {
+        Geometry g = Expected("x", x, dw with { DType = x.DType }, steps, "dy", dy);
+        if (g.IsProduct) return new Shape(0);
+        long blocks = g.IsTiled ? Blocks(g.Places, g.Columns) * steps.Groups : g.Places * Tiles(g.N, DirectColumns);
+        return new Shape(Math.Clamp(PartBlocks / blocks, 1, Tiles(dy.Shape.Rows, LeastPart)), dw.Shape.Count);
+    }
+
+    /// <summary>
+    /// dw (N, KD, KH, KW, C/groups) f32 = the gradient of w, from x and dy; or that added to dw. parts is working space,
+    /// as <see cref="WeightParts"/> says. Does not synchronise.
+    /// </summary>
+    public static void BackwardWeight(
+        Gpu gpu, Tensor x, Tensor dy, in ConvSteps steps, Tensor parts, Tensor dw, bool add = false)
+    {
+        Geometry g = Expected("x", x, dw with { DType = x.DType }, steps, "dy", dy);
+        Expect.Type("Conv", "dw", dw, DType.F32);
+        Expect.Same("Conv", "parts", parts, new Tensor(default, DType.F32, WeightParts(x, dy, dw, steps)));
+        if (g.IsProduct)
+        {
+            MatMul.BackwardWeight(gpu, x, dy, dw, add);
+            return;
+        }
+        int count = (int)parts.Shape[0], size = (int)Tiles(dy.Shape.Rows, (long)count * TileDepth) * TileDepth;
+        LaunchGrid grid = g.IsTiled
+            ? new(Blocks(g.Places, g.Columns), steps.Groups, count)
+            : new(g.Places, Tiles(g.N, DirectColumns), count);
+        Run(gpu, g.Kernels("bwd", "_weight", g.Columns), grid, 256, g, x, dy, parts, size);
+        Launch.Run(gpu, "conv_bwd_f32_weight_sum", new LaunchGrid(Tiles(dw.Shape.Count, SumThreads)), SumThreads,
+            parts, dw, count, steps.Groups, g.Places, g.Columns, add ? 1 : 0);
     }
 
     /// <summary>Multiplications and additions of each of the three.</summary>
     public static long Flops(Tensor w, Tensor y) => 2 * y.Shape.Rows * w.Shape.Count;
 
-    static (long Rows, int Phases) Phase(int length, int stride) => (Tiles(length, stride), Math.Min(length, stride));
-
     static long Tiles(long count, long of) => (count + of - 1) / of;
 
-    static int Wide(Tensor tensor) => 16 / tensor.DType.Size();
+    static int Wide(int columns) => columns <= 64 ? 64 : 128;
+
+    static long Blocks(long rows, int columns) => Tiles(rows, TileRows) * Tiles(columns, Wide(columns));
+
+    static (long Rows, int Phases) Phases(int length, int stride) => (Tiles(length, stride), Math.Min(length, stride));
+
+    static void Run(Gpu gpu, string kernel, LaunchGrid grid, int directThreads, in Geometry g,
+        params ReadOnlySpan<LaunchArgument> own)
+    {
+        Axes s = g.Steps.Stride, p = g.Steps.Padding, l = g.Steps.Dilation;
+        int threads = !g.IsTiled ? directThreads : g.Type == DType.BF16 ? 128 : 256;
+        Launch.Run(gpu, kernel, grid, threads,
+        [
+            .. own, g.Batch, g.Steps.Groups, g.C, g.N, g.In.D, g.In.H, g.In.W, g.Out.D, g.Out.H, g.Out.W,
+            g.Kernel.D, g.Kernel.H, g.Kernel.W, s.D, s.H, s.W, p.D, p.H, p.W, l.D, l.H, l.W,
+        ]);
+    }
 
     static Geometry Expected(string input, Tensor x, Tensor w, in ConvSteps steps, string output, Tensor y)
     {
@@ -100,7 +164,7 @@ public static class Conv
         Expect.Aligned("Conv", input, x, 16);
         Expect.Aligned("Conv", "w", w, 16);
         Expect.Aligned("Conv", output, y, 16);
-        return new Geometry(batch, c, n, size, o, kernel, steps);
+        return new Geometry(batch, c, n, size, o, kernel, steps, x.DType);
     }
 
     static Tensor Deepen(Tensor t) => t.Shape.Rank == 4
@@ -120,25 +184,5 @@ public static class Conv
             throw new ArgumentException(
                 $"Conv: {axis} of {input} with padding {padding} is smaller than the kernel's {span}");
         return (int)Length(input, kernel, stride, padding, dilation);
-    }
-
-    static void Run(Gpu gpu, string kernel, bool tiled, long rows, int columns, int phases, in Geometry g,
-        params ReadOnlySpan<LaunchArgument> tensors)
-    {
-        Axes s = g.Steps.Stride, p = g.Steps.Padding, l = g.Steps.Dilation;
-        ReadOnlySpan<LaunchArgument> arguments =
-        [
-            .. tensors, g.Batch, g.Steps.Groups, g.C, g.N, g.In.D, g.In.H, g.In.W, g.Out.D, g.Out.H, g.Out.W,
-            g.Kernel.D, g.Kernel.H, g.Kernel.W, s.D, s.H, s.W, p.D, p.H, p.W, l.D, l.H, l.W,
-        ];
-        if (!tiled)
-        {
-            LaunchGrid each = new(Tiles(rows, DirectRows), Tiles((long)columns * g.Steps.Groups, DirectColumns));
-            Launch.Run(gpu, $"{kernel}_direct", each, DirectThreads, arguments);
-            return;
-        }
-        int wide = columns <= 64 ? 64 : 128;
-        LaunchGrid grid = new(Tiles(rows, TileRows) * Tiles(columns, wide), g.Steps.Groups, phases);
-        Launch.Run(gpu, $"{kernel}_n{wide}", grid, kernel.Contains("bf16") ? 128 : 256, arguments);
     }
 }

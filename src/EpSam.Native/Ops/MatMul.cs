@@ -25,17 +25,42 @@ public static unsafe class MatMul
         Expect.Shape("MatMul", "w", matrix, x.DType, transposed ? n : k, transposed ? k : n);
         DType output = x.DType == DType.BF16 && y.DType == DType.F32 ? DType.F32 : x.DType;
         Expect.Shape("MatMul", "y", y.Reshape(new Shape(y.Shape.Rows, y.Shape[^1])), output, m, n);
-        cudaDataType_t type = Type(x.DType);
+        Multiply(gpu, (w, transposed), (x, false), (n, m, k), y, add);
+    }
+
+    /// <summary>
+    /// dw (N, …) of K values a row = dyᵀ · x, the gradient of w from x (…, K) and dy (…, N); or that added to dw. Types
+    /// as in <see cref="Forward"/>. Does not synchronise.
+    /// </summary>
+    public static void BackwardWeight(Gpu gpu, Tensor x, Tensor dy, Tensor dw, bool add = false)
+    {
+        Expect.Type("MatMul", "x", x, DType.F32, DType.BF16);
+        int m = Expect.Int("MatMul", "rows of x", x.Shape.Rows), k = Expect.Int("MatMul", "columns of x", x.Shape[^1]);
+        int n = Expect.Int("MatMul", "columns of dy", dy.Shape[^1]);
+        Expect.Shape("MatMul", "dy", dy.Reshape(new Shape(dy.Shape.Rows, n)), x.DType, m, n);
+        DType output = x.DType == DType.BF16 && dw.DType == DType.F32 ? DType.F32 : x.DType;
+        long rows = dw.Shape[0];
+        Expect.Shape("MatMul", "dw", dw.Reshape(new Shape(rows, dw.Shape.Count / Math.Max(1, rows))), output, n, k);
+        Multiply(gpu, (x, false), (dy, true), (k, n, m), dw, add);
+    }
+
+    // c (Columns, Rows) in memory = b · a, each as it lies in memory, or turned.
+    static void Multiply(Gpu gpu, (Tensor Matrix, bool Turned) a, (Tensor Matrix, bool Turned) b,
+        (int Rows, int Columns, int Depth) size, Tensor c, bool add)
+    {
+        (int m, int n, int k) = size;
+        cudaDataType_t type = Type(a.Matrix.DType);
         float one = 1, beta = add ? 1 : 0;
         CuBlas blas = gpu.Blas
             ?? throw new InvalidOperationException("MatMul: this Gpu was opened without a cuBLAS table");
-        cublasOperation_t turn = transposed ? cublasOperation_t.CUBLAS_OP_T : cublasOperation_t.CUBLAS_OP_N;
+        cublasOperation_t turnA = a.Turned ? cublasOperation_t.CUBLAS_OP_T : cublasOperation_t.CUBLAS_OP_N;
+        cublasOperation_t turnB = b.Turned ? cublasOperation_t.CUBLAS_OP_T : cublasOperation_t.CUBLAS_OP_N;
         blas.Check(
-            blas.cublasGemmEx(gpu.BlasHandle, turn, cublasOperation_t.CUBLAS_OP_N, n, m, k, &one,
-                (void*)w.Address.Value, type, transposed ? k : n, (void*)x.Address.Value, type, k, &beta,
-                (void*)y.Address.Value, Type(output), n,
+            blas.cublasGemmEx(gpu.BlasHandle, turnA, turnB, m, n, k, &one,
+                (void*)a.Matrix.Address.Value, type, a.Turned ? k : m,
+                (void*)b.Matrix.Address.Value, type, b.Turned ? n : k, &beta, (void*)c.Address.Value, Type(c.DType), m,
                 cublasComputeType_t.CUBLAS_COMPUTE_32F, cublasGemmAlgo_t.CUBLAS_GEMM_DEFAULT),
-            $"x {x}, w {w}, y {y}");
+            $"{a.Matrix}, {b.Matrix}, {c}");
     }
 
     static cudaDataType_t Type(DType type) =>
