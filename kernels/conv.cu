@@ -3,122 +3,13 @@
 // channels of a group. A row's values are gathered while they are copied to shared memory: no unfolded matrix exists.
 // Tiles are those of gemm.cu: a block computes 128 rows x 64 or 128 columns and walks the depth in chunks that are 64
 // bytes wide; three chunks are in shared memory.
-// The gradient of x is the same product, gathered from dy. Where a stride is not 1, positions of dx fall into phases
-// (position modulo stride) that meet different taps; a block works in one phase.
-#include "mma.cuh"
+// The gradient of x is the same product, gathered from dy (conv.cuh); that of the weight has rows for tap and channel.
+#include "conv.cuh"
 
-constexpr int Side = 128, Stages = 3, Width = 64; // rows of a block; chunks in flight; bytes of a chunk's row
+constexpr int Stages = 3, Width = 64; // chunks in flight; bytes of a chunk's row
 
 // Rows of 64 bytes, 4 pieces of 16: piece p of row r lies at p ^ (r/2 % 4), so 8 rows' piece p touch all 32 banks once.
 device int swizzle64(int row, int piece) { return piece ^ (row >> 1 & 3); }
-
-// ---------------------------------------------------------------------------------------------------------------
-// Geometry
-
-// Axes are D, H, W. c and n: channels of x and y, of all groups.
-struct Geometry { int batch, groups, c, n, in[3], out[3], kernel_size[3], stride[3], padding[3], dilation[3]; };
-
-#define GEOMETRY                                                                                                       \
-    int batch, int groups, int c, int n, int in_d, int in_h, int in_w, int out_d, int out_h, int out_w, int kernel_d,  \
-        int kernel_h, int kernel_w, int stride_d, int stride_h, int stride_w, int padding_d, int padding_h,            \
-        int padding_w, int dilation_d, int dilation_h, int dilation_w
-#define AS_GEOMETRY                                                                                                    \
-    {batch, groups, c, n, {in_d, in_h, in_w}, {out_d, out_h, out_w}, {kernel_d, kernel_h, kernel_w},                   \
-     {stride_d, stride_h, stride_w}, {padding_d, padding_h, padding_w}, {dilation_d, dilation_h, dilation_w}}
-
-// How one axis is walked: row q at tap t gathers from q·step + base + t·hop, if that is in 0..in-1, meets the weight's
-// tap first + t·skip, and stands for position q·spread + start of the result.
-struct Axis { int in, rows, step, base, hop, taps, first, skip, spread, start; };
-
-// All axes of one phase; channels are gathered, columns computed, both of one group.
-struct Walk { Axis d, h, w; int images, channels, columns; };
-
-template <bool Backward> device Axis walk_axis(const Geometry& g, int i, int& phase)
-{
-    if (!Backward) return {g.in[i], g.out[i], g.stride[i], -g.padding[i], g.dilation[i], g.kernel_size[i], 0, 1, 1, 0};
-    // dx at p = q·stride + r gathers from dy at (p + padding - k·dilation) / stride, for the k where that is whole
-    int phases = min_of(g.stride[i], g.in[i]), r = phase % phases, first = 0, skip = 1;
-    phase /= phases;
-    while (first < g.kernel_size[i] && (r + g.padding[i] - first * g.dilation[i]) % g.stride[i] != 0) first++;
-    while (skip * g.dilation[i] % g.stride[i] != 0) skip++;
-    return {g.out[i], (g.in[i] - r + g.stride[i] - 1) / g.stride[i], 1,
-            (r + g.padding[i] - first * g.dilation[i]) / g.stride[i], -(skip * g.dilation[i] / g.stride[i]),
-            (g.kernel_size[i] - first + skip - 1) / skip, first, skip, g.stride[i], r};
-}
-
-template <bool Backward> device Walk walk_of(const Geometry& g, int phase)
-{
-    Axis w = walk_axis<Backward>(g, 2, phase), h = walk_axis<Backward>(g, 1, phase);
-    Axis d = walk_axis<Backward>(g, 0, phase);
-    int channels = g.c / g.groups, columns = g.n / g.groups;
-    return {d, h, w, g.batch, Backward ? columns : channels, Backward ? channels : columns};
-}
-
-device int row_count(const Walk& k) { return k.images * k.d.rows * k.h.rows * k.w.rows; }
-device int depth_of(const Walk& k) { return k.d.taps * k.h.taps * k.w.taps * k.channels; }
-
-// a / b for a >= 0 and quotients below 2^21: no loop, no 64-bit arithmetic.
-device int divide(int a, int b)
-{
-    int q = (int)((float)a * rcp_approx((float)b)), r = a - q * b;
-    return r < 0 ? q - 1 : r >= b ? q + 1 : q;
-}
-
-// Coordinates on the walk's axes.
-struct Row { int image, z, y, x; };
-
-// Row first + i, i < 2^20. first is the same for the whole block, which makes its divisions cheap.
-device Row row_at(const Walk& k, int first, int i)
-{
-    int rest = first / k.w.rows, x = first % k.w.rows + i, q = divide(x, k.w.rows);
-    int y = rest % k.h.rows + q, p = divide(y, k.h.rows);
-    rest /= k.h.rows;
-    int z = rest % k.d.rows + p, o = divide(z, k.d.rows);
-    return {rest / k.d.rows + o, z - o * k.d.rows, y - p * k.h.rows, x - q * k.w.rows};
-}
-
-// A row's first position, before any tap: its coordinates in the tensor that is gathered from, and the index there
-// (which is out of it where they are). Rows past the last lie outside.
-struct Origin { int index, z, y, x; };
-
-device Origin origin_of(const Walk& k, int first, int i, int rows)
-{
-    Row r = row_at(k, first, i);
-    int z = r.z * k.d.step + k.d.base, y = r.y * k.h.step + k.h.base, x = r.x * k.w.step + k.w.base;
-    return {((r.image * k.d.in + z) * k.h.in + y) * k.w.in + x, first + i < rows ? z : -(1 << 30), y, x};
-}
-
-// One place of the depth: how far its tap is from the origin, its channel, its tap in the weight.
-struct Place { int index, z, y, x, channel, tap; };
-
-device Place place_of(const Walk& k, const Geometry& g, int depth)
-{
-    int tap = divide(depth, k.channels), channel = depth - tap * k.channels;
-    int rest = divide(tap, k.w.taps), x = tap - rest * k.w.taps;
-    int z = divide(rest, k.h.taps), y = rest - z * k.h.taps;
-    int weight = ((k.d.first + z * k.d.skip) * g.kernel_size[1] + k.h.first + y * k.h.skip) * g.kernel_size[2]
-        + k.w.first + x * k.w.skip;
-    x *= k.w.hop;
-    y *= k.h.hop;
-    z *= k.d.hop;
-    return {(z * k.h.in + y) * k.w.in + x, z, y, x, channel, weight};
-}
-
-device bool is_inside(const Walk& k, const Origin& o, const Place& p)
-{
-    return (u32)(o.z + p.z) < (u32)k.d.in && (u32)(o.y + p.y) < (u32)k.h.in && (u32)(o.x + p.x) < (u32)k.w.in;
-}
-
-// Where row first + i of the walk stands in the result.
-template <bool Backward> device long long position_of(const Walk& k, const Geometry& g, int first, int i)
-{
-    if (!Backward) return first + i;
-    Row r = row_at(k, first, i);
-    int z = r.z * k.d.spread + k.d.start, y = r.y * k.h.spread + k.h.start, x = r.x * k.w.spread + k.w.start;
-    return ((long long)(r.image * g.in[0] + z) * g.in[1] + y) * g.in[2] + x;
-}
-
-device int taps_of(const Geometry& g) { return g.kernel_size[0] * g.kernel_size[1] * g.kernel_size[2]; }
 
 // ---------------------------------------------------------------------------------------------------------------
 // Chunks on their way to shared memory. What lies outside is not read, so its address does not matter.
@@ -131,7 +22,7 @@ device void load_gathered(u32 buffer, const T* x, int pitch, const Walk& k, cons
     constexpr int Wide = 16 / sizeof(T);
     int row = thread_x() >> 2, piece = thread_x() & 3, at = depth0 + piece * Wide;
     u32 target = buffer + row * Width + (Swizzled ? swizzle64(row, piece) : piece) * 16;
-    Place p = place_of(k, g, at);
+    Place p = place_in<Width / sizeof(T)>(k, g, depth0, piece * Wide);
 #pragma unroll
     for (int i = 0; i < 4 * Side / Threads; i++)
         copy16_async(target, i * Threads / 4 * Width, x + (long long)(origin[i].index + p.index) * pitch + p.channel, 0,
@@ -163,7 +54,7 @@ device void load_weight_turned(u32 buffer, const T* w, int column0, const Walk& 
 #pragma unroll
     for (int i = 0; i < Deep / Step; i++) {
         int at = depth0 + row + i * Step;
-        Place p = place_of(k, g, at);
+        Place p = place_in<Deep>(k, g, depth0, row + i * Step);
         const T* source = w + ((long long)(p.channel * taps + p.tap) * k.columns + column);
         copy16_async(target, i * Step * Pieces * 16, source, 0, at < depth && column < k.columns);
     }
@@ -190,7 +81,7 @@ device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, 
 
     Origin origin[4];
 #pragma unroll
-    for (int i = 0; i < 4; i++) origin[i] = origin_of(k, m0, (thread_x() >> 2) + 32 * i, rows);
+    for (int i = 0; i < 4; i++) origin[i] = origin_of<Side>(k, m0, (thread_x() >> 2) + 32 * i, rows);
 
     // lane's rows for ldmatrix; A: 16 rows x 16 deep, B: 16 columns x 16 deep, or with Backward 16 deep x 16 columns
     u32 a_lane[2], b_lane[Pairs > 2 ? Pairs : 2];
@@ -298,8 +189,12 @@ CONV_BWD_BF16_DATA(conv_bwd_bf16_data_n128, 128)
 
 // ---------------------------------------------------------------------------------------------------------------
 // f32: 8 warps, each 16 rows x all columns; a thread has 16 rows x Columns/32 columns. The gathered values are the same
-// for the whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j, with
-// Backward Columns/32·lane + j.
+// for the whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j.
+
+device float fma4(float a0, float a1, float a2, float a3, const float (&b)[4], float sum)
+{
+    return fma_rn(a3, b[3], fma_rn(a2, b[2], fma_rn(a1, b[1], fma_rn(a0, b[0], sum))));
+}
 
 template <bool Backward, int Columns>
 device void conv_f32(const float* x, const float* w, const float* bias, float* y, const Geometry& g)
@@ -319,7 +214,7 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
 
     Origin origin[2];
 #pragma unroll
-    for (int i = 0; i < 2; i++) origin[i] = origin_of(k, m0, (thread_x() >> 2) + 64 * i, rows);
+    for (int i = 0; i < 2; i++) origin[i] = origin_of<Side>(k, m0, (thread_x() >> 2) + 64 * i, rows);
 
     auto load = [&](int depth0, int stage) __attribute__((always_inline)) {
         if (depth0 < depth) {
@@ -343,19 +238,12 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
 #pragma unroll 1
         for (int s = 0; s < 4; s++) { // 4 deep
             float v[Own][4];          // of this thread's columns
-            if (Backward) {
 #pragma unroll
-                for (int d = 0; d < 4; d++)
-                    if (Own == 4) {
-                        f32x4 u = load4(&chunks_b[stage][(4 * s + d) * Columns + 4 * lane]);
-                        v[0][d] = u.x, v[1][d] = u.y, v[Own - 2][d] = u.z, v[Own - 1][d] = u.w;
-                    } else {
-                        f32x2 u = *(const f32x2*)&chunks_b[stage][(4 * s + d) * Columns + 2 * lane];
-                        v[0][d] = u.x, v[1][d] = u.y;
-                    }
-            } else {
+            for (int j = 0; j < Own; j++) {
+                if (Backward) {
 #pragma unroll
-                for (int j = 0; j < Own; j++) {
+                    for (int d = 0; d < 4; d++) v[j][d] = chunks_b[stage][(4 * s + d) * Columns + lane + 32 * j];
+                } else {
                     f32x4 u = load4(&chunks_b[stage][(lane + 32 * j) * 16 + swizzle64(lane, s) * 4]);
                     v[j][0] = u.x, v[j][1] = u.y, v[j][2] = u.z, v[j][3] = u.w;
                 }
@@ -365,8 +253,7 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
                 f32x4 u = load4(rows_a + 16 * i + 4 * s);
 #pragma unroll
                 for (int j = 0; j < Own; j++)
-                    sum[i][j] = fma_rn(u.w, v[j][3],
-                                       fma_rn(u.z, v[j][2], fma_rn(u.y, v[j][1], fma_rn(u.x, v[j][0], sum[i][j]))));
+                    sum[i][j] = fma4(u.x, u.y, u.z, u.w, v[j], sum[i][j]);
             }
         }
         stage = stage == 2 ? 0 : stage + 1;
@@ -377,7 +264,7 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
     int column[Own];
 #pragma unroll
     for (int j = 0; j < Own; j++) {
-        column[j] = n0 + (Backward ? Own * lane + j : lane + 32 * j);
+        column[j] = n0 + lane + 32 * j;
         add[j] = !Backward && bias ? bias[group * k.columns + min_of(column[j], k.columns - 1)] : 0.0f;
     }
 #pragma unroll
@@ -409,13 +296,13 @@ CONV_FWD_F32(conv_fwd_f32_n128, 128)
 // conv_bwd_f32_data_n{64,128}: dx = dy gathered with w; for up to 64 and for more channels in a group.
 //   in    dy (B, OD, OH, OW, N) f32, w (N, KD, KH, KW, C/groups) f32            out  dx (B, D, H, W, C) f32
 //   args  dy, w, dx, geometry i32x22
-//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 256 = 8 warps; shared <= 49152 B; regs <= 128
+//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 256 = 8 warps; shared <= 49152 B; regs <= 200
 //   needs C/groups and N/groups multiples of 4; dy, w 16-byte aligned
 //   bytes 4·(dy + w + dx)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
 //   accuracy f32, one fma after the other along the depth
 //   order fixed: same bits every run
 #define CONV_BWD_F32_DATA(name, Columns)                                                                               \
-    kernel __launch_bounds__(256, 2) name(const float* dy, const float* w, float* dx, GEOMETRY)                        \
+    kernel __launch_bounds__(256) name(const float* dy, const float* w, float* dx, GEOMETRY)                           \
     {                                                                                                                  \
         conv_f32<true, Columns>(dy, w, nullptr, dx, AS_GEOMETRY);                                                      \
     }
@@ -529,7 +416,7 @@ device void load_places(u32 buffer, const T* x, int pitch, const Walk& k, const 
     u32 target = buffer + row * Pieces * 16 + (sizeof(T) == 2 ? piece ^ (row & 7) : piece) * 16;
 #pragma unroll
     for (int i = 0; i < Deep / Step; i++) {
-        Origin o = origin_of(k, first, row + i * Step, end);
+        Origin o = origin_of<Deep>(k, first, row + i * Step, end);
         copy16_async(target, i * Step * Pieces * 16, x + (long long)(o.index + place.index) * pitch + place.channel, 0,
                      take && is_inside(k, o, place));
     }
@@ -676,27 +563,23 @@ device void conv_weight_f32(const float* x, const float* dy, float* parts, int p
         block_barrier(); // this chunk is here for all, and nobody reads the one before it any more
         load(first + 32, next);
 #pragma unroll 1
-        for (int s = 0; s < 16; s += 4) {
+        for (int s = 0; s < 16; s += 4) { // 4 deep
+            float v[Own][4];              // of this thread's columns
 #pragma unroll
-            for (int d = 0; d < 4; d++) {
-                float v[Own];
-                if (Own == 4) {
-                    f32x4 u = load4(&chunks_b[stage][s + d][4 * lane]);
-                    v[0] = u.x, v[1] = u.y, v[Own - 2] = u.z, v[Own - 1] = u.w;
-                } else {
-                    f32x2 u = *(const f32x2*)&chunks_b[stage][s + d][2 * lane];
-                    v[0] = u.x, v[1] = u.y;
-                }
+            for (int j = 0; j < Own; j++)
 #pragma unroll
-                for (int i = 0; i < 4; i++) {
-                    f32x4 u = load4(&chunks_a[stage][s + d][warp * 16 + 4 * i]);
+                for (int d = 0; d < 4; d++) v[j][d] = chunks_b[stage][s + d][lane + 32 * j];
 #pragma unroll
-                    for (int j = 0; j < Own; j++) {
-                        sum[4 * i][j] = fma_rn(u.x, v[j], sum[4 * i][j]);
-                        sum[4 * i + 1][j] = fma_rn(u.y, v[j], sum[4 * i + 1][j]);
-                        sum[4 * i + 2][j] = fma_rn(u.z, v[j], sum[4 * i + 2][j]);
-                        sum[4 * i + 3][j] = fma_rn(u.w, v[j], sum[4 * i + 3][j]);
-                    }
+            for (int i = 0; i < 16; i += 4) {
+                f32x4 u[4];
+#pragma unroll
+                for (int d = 0; d < 4; d++) u[d] = load4(&chunks_a[stage][s + d][warp * 16 + i]);
+#pragma unroll
+                for (int j = 0; j < Own; j++) {
+                    sum[i][j] = fma4(u[0].x, u[1].x, u[2].x, u[3].x, v[j], sum[i][j]);
+                    sum[i + 1][j] = fma4(u[0].y, u[1].y, u[2].y, u[3].y, v[j], sum[i + 1][j]);
+                    sum[i + 2][j] = fma4(u[0].z, u[1].z, u[2].z, u[3].z, v[j], sum[i + 2][j]);
+                    sum[i + 3][j] = fma4(u[0].w, u[1].w, u[2].w, u[3].w, v[j], sum[i + 3][j]);
                 }
             }
         }
@@ -709,7 +592,7 @@ device void conv_weight_f32(const float* x, const float* dy, float* parts, int p
     for (int i = 0; i < 16; i++)
 #pragma unroll
         for (int j = 0; j < Own; j++) {
-            int row = m0 + warp * 16 + i, column = n0 + Own * lane + j;
+            int row = m0 + warp * 16 + i, column = n0 + lane + 32 * j;
             store_if(row < places && column < k.columns, parts + ((long long)row * k.columns + column), sum[i][j]);
         }
 }
@@ -743,7 +626,7 @@ device void conv_weight_direct(const T* x, const T* dy, float* parts, int part_s
     const Place place = place_of(k, g, block_x());
     float sum = 0.0f;
     for (int first = begin; first < end; first += 8) {
-        Origin o = origin_of(k, first, warp, end);
+        Origin o = origin_of<8>(k, first, warp, end);
         if (n < g.n && is_inside(k, o, place)) {
             long long at = (long long)(o.index + place.index) * g.c + group * k.channels + place.channel;
             sum = fma_rn(to_float(x[at]), to_float(dy[(long long)(first + warp) * g.n + n]), sum);

@@ -69,8 +69,13 @@ public static class ConvCases
     [
         .. from type in new[] { DType.F32, DType.BF16 } from g in Sizes.Concat(Large)
            from make in new Func<Geometry, DType, OpCase>[] { Forward, Data, Weight } select make(g, type),
-        .. from type in new[] { DType.F32, DType.BF16 } from g in (Geometry[])[Sizes[1], Sizes[8]] select Weight(g, type, true),
+        .. from type in new[] { DType.F32, DType.BF16 } from g in new[] { Sizes[1], Sizes[8] }
+           select Weight(g, type, true),
     ];
+
+    /// <summary>Forward, data and weight of small geometries, for the gradient test.</summary>
+    public static IEnumerable<(OpCase Forward, OpCase Data, OpCase Weight)> Gradients { get; } =
+        [.. Sizes.Where(g => !g.Bias).Select(g => (Forward(g, DType.F32), Data(g, DType.F32), Weight(g, DType.F32)))];
 
     static OpCase Forward(Geometry g, DType type)
     {
@@ -115,7 +120,11 @@ public static class ConvCases
         return new OpCase
         {
             Name = $"conv bwd weight {type.Name()} {g.Name}{(add ? " add" : "")}",
-            Inputs = [new("x", type, g.X, Values.Normal()), new("dy", type, g.Y, Values.Normal()), new("dw0", DType.F32, g.W, Values.Normal())],
+            Inputs =
+            [
+                new("x", type, g.X, Values.Normal()), new("dy", type, g.Y, Values.Normal()),
+                new("dw0", DType.F32, g.W, Values.Normal()),
+            ],
             Outputs = [new("dw", DType.F32, g.W)],
             Scratch = [new("parts", DType.F32, Conv.WeightParts(x, dy, dw, g.Steps))],
             Run = (gpu, x, y) =>

@@ -97,8 +97,8 @@ public static class Conv
     }
 
     /// <summary>
-    /// dw (N, KD, KH, KW, C/groups) f32 = the gradient of w, from x and dy; or that added to dw. parts is working space,
-    /// as <see cref="WeightParts"/> says. Does not synchronise.
+    /// dw (N, KD, KH, KW, C/groups) f32 = the gradient of w, from x and dy; or that added to dw. parts is working
+    /// space, as <see cref="WeightParts"/> says. Does not synchronise.
     /// </summary>
     public static void BackwardWeight(
         Gpu gpu, Tensor x, Tensor dy, in ConvSteps steps, Tensor parts, Tensor dw, bool add = false)
@@ -177,8 +177,8 @@ public static class Conv
     static int Length(string axis, int input, int kernel, int stride, int padding, int dilation)
     {
         if (kernel < 1 || stride < 1 || padding < 0 || dilation < 1)
-            throw new ArgumentException(
-                $"Conv: kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation} along {axis} cannot be");
+            throw new ArgumentException($"Conv: kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation} "
+                + $"are impossible along {axis}");
         long span = dilation * (kernel - 1L) + 1;
         if (input + 2L * padding < span)
             throw new ArgumentException(

@@ -112,6 +112,21 @@ public sealed class OpArgumentTests
         "Image: an image of 1 x 1 to 16 x 16 fits, got 17 x 16");
 
     [Test]
+    public void Conv_OutputOfAnotherSize_IsRefused() => Refuses(
+        () => Conv.Forward(_gpu, F32(1, 8, 8, 4), F32(4, 3, 3, 4), null, ConvSteps.In2D(2, 1), F32(1, 8, 8, 4)),
+        "Conv: y must be (1, 1, 4, 4, 4) f32, got (1, 1, 8, 8, 4) f32");
+
+    [Test]
+    public void Conv_ChannelsThatAreNoGroups_AreRefused() => Refuses(
+        () => Conv.Forward(_gpu, F32(1, 8, 8, 6), F32(8, 1, 1, 2), null, ConvSteps.In2D(groups: 4), F32(1, 8, 8, 8)),
+        "Conv: 6 and 8 channels cannot be 4 groups");
+
+    [Test]
+    public void Conv_KernelBeyondTheInput_IsRefused() => Refuses(
+        () => Conv.Forward(_gpu, F32(1, 4, 4, 4), F32(4, 3, 3, 4), null, ConvSteps.In2D(dilation: 2), F32(1, 1, 1, 4)),
+        "Conv: H of 4 with padding 0 is smaller than the kernel's 5");
+
+    [Test]
     public void Elementwise_MisalignedStart_IsRefused() => Refuses(
         () => Elementwise.Copy(_gpu, F32(8) with { Address = new CUdeviceptr(4100) }, F32(8)),
         "Copy: x must be aligned to 16 bytes, got address 0x1004");
