@@ -8,7 +8,7 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Cli;
 
-internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice Gpu, DType Precision, long? Budget,
+internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? Config, GpuChoice Gpu, DType Precision, long? Budget,
     int Seed, bool IsJson, bool IsQuiet)
 {
     static readonly Option<string> Sam = new("--sam")
@@ -20,6 +20,10 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     {
         HelpName = "FILE.json", Description =
             "the model's sizes, where shapes do not tell them (other than 8 heads in the decoder)",
+    };
+    static readonly Option<string?> DecoderFile = new("--decoder")
+    {
+        HelpName = "CKPT", Description = "tensors that replace the checkpoint's: a mask decoder that was trained alone",
     };
     public static readonly Option<string> PrecisionName = new("--precision")
     {
@@ -42,8 +46,13 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     public static void AddTo(Command command)
     {
         foreach (Option option in new Option[]
-            { Sam, ConfigFile, GpuChoice.Gpu, GpuChoice.Check, PrecisionName, MemoryBudget, ColourSeed, Json, Quiet })
+        {
+            Sam, DecoderFile, ConfigFile, GpuChoice.Gpu, GpuChoice.Check, PrecisionName, MemoryBudget, ColourSeed, Json,
+            Quiet,
+        })
+        {
             command.Add(option);
+        }
     }
 
     /// <summary>From the command line; throws usage errors.</summary>
@@ -52,7 +61,7 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
         int seed = parsed.GetValue(ColourSeed);
         if (seed is < 0 or > 1_000_000) throw UserError.Usage($"--seed {seed}: expected 0 to 1000000");
         return new SamFlags(
-            parsed.GetRequiredValue(Sam),
+            parsed.GetRequiredValue(Sam), parsed.GetValue(DecoderFile),
             parsed.GetValue(ConfigFile) is string file ? ReadSizes(file, "--sam-config") : null,
             GpuChoice.Parse(parsed.GetValue(GpuChoice.Gpu)!, parsed.GetValue(GpuChoice.Check)!),
             ReadPrecision(parsed), ReadBudget(parsed), seed, parsed.GetValue(Json), parsed.GetValue(Quiet));
@@ -61,8 +70,11 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
     /// <summary>Throws unless there is a checkpoint of some kind: before anything is opened.</summary>
     public void RequireCheckpoint()
     {
-        using FileStream stream = InputFile.Open(Checkpoint, "checkpoint");
-        if (stream.Length == 0) throw new UserError($"checkpoint {Checkpoint} is empty");
+        foreach (string path in Decoder is null ? new[] { Checkpoint } : [Checkpoint, Decoder])
+        {
+            using FileStream stream = InputFile.Open(path, "checkpoint");
+            if (stream.Length == 0) throw new UserError($"checkpoint {path} is empty");
+        }
     }
 
     /// <summary>Plans, allocates and loads the model.</summary>
@@ -73,8 +85,8 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
             using (StateDict file = EpSam.Native.Checkpoints.Checkpoint.Open(Checkpoint))
                 if (file.Metadata.TryGetValue(Commands.InitCommand.Untrained, out object? what))
                     tell($"{Checkpoint}: untrained ({what}): its masks mean nothing");
-            return SamModel.Load(gpu, Checkpoint, Config, options with { Precision = Precision,
-                MemoryBudget = Budget });
+            options = options with { Precision = Precision, MemoryBudget = Budget };
+            return SamModel.Load(gpu, Checkpoint, Config, options, Decoder);
         }
         catch (BudgetException e)
         {
@@ -83,8 +95,9 @@ internal sealed record SamFlags(string Checkpoint, SamConfig? Config, GpuChoice 
         catch (Exception e) when (e is CheckpointException or SamConfigException or IOException
             or UnauthorizedAccessException)
         {
-            throw new UserError(e.Message.Contains(Checkpoint, StringComparison.Ordinal) ? e.Message
-                : $"{Checkpoint}: {e.Message}");
+            bool isNamed = e.Message.Contains(Checkpoint, StringComparison.Ordinal)
+                || (Decoder is not null && e.Message.Contains(Decoder, StringComparison.Ordinal));
+            throw new UserError(isNamed ? e.Message : $"{Checkpoint}: {e.Message}");
         }
     }
 
