@@ -1,11 +1,11 @@
-// epsam plan: how much device memory encoding takes, without a device and without weights: peak, by phase, by use, the
-// largest tensors; with --out the timeline as a picture. The plan is made by the model's own code on the null provider.
+// epsam plan: how much device memory a model takes, without a device and without weights: peak, by phase, by use, the
+// largest tensors; with --out the timeline as a picture. The plan is the one that a model is loaded with: its own code
+// encodes a batch of images and answers prompts on the null provider.
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using EpSam.Native.Models.Sam;
-using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 using Spectre.Console;
@@ -25,20 +25,25 @@ internal static class PlanCommand
     };
     static readonly Option<int> Batch = new("--batch")
     {
-        HelpName = "N", DefaultValueFactory = _ => 1, Description = "images at a time",
+        HelpName = "N", DefaultValueFactory = _ => 1, Description = "images that are encoded at a time",
+    };
+    static readonly Option<int> Prompts = new("--prompts")
+    {
+        HelpName = "N", DefaultValueFactory = _ => new SamOptions().PromptsPerPass,
+        Description = "prompts that are decoded at a time",
     };
     static readonly Option<string?> Out = new("--out")
     {
         HelpName = "FILE.svg|FILE.html", Description = "write the timeline",
     };
 
-    const int Largest = 8, MostBatch = 4096;
+    const int Largest = 8, Most = 4096;
 
     public static Command Create()
     {
         Command command = new("plan", "Show how much device memory a model needs, before anything is allocated.")
         {
-            Model, Resolution, Batch, SamFlags.PrecisionName, SamFlags.MemoryBudget, Out, SamFlags.Json,
+            Model, Resolution, Batch, Prompts, SamFlags.PrecisionName, SamFlags.MemoryBudget, Out, SamFlags.Json,
         };
         command.SetAction(parsed => Run(parsed, parsed.InvocationConfiguration.Output));
         return command;
@@ -49,9 +54,8 @@ internal static class PlanCommand
         string model = parsed.GetValue(Model)!;
         SamConfig config = ModelName.Read(model);
         if (parsed.GetValue(Resolution) is int resolution) config = config with { ImageSize = resolution };
-        int batch = parsed.GetValue(Batch);
-        if (batch is < 1 or > MostBatch) throw UserError.Usage($"--batch {batch}: expected 1 to {MostBatch}");
-        DType type = SamFlags.ReadPrecision(parsed);
+        int batch = Between(parsed, Batch), prompts = Between(parsed, Prompts);
+        SamOptions options = For(SamFlags.ReadPrecision(parsed), batch, prompts);
         long? budget = SamFlags.ReadBudget(parsed);
         string? file = parsed.GetValue(Out);
         if (file is not null)
@@ -64,16 +68,17 @@ internal static class PlanCommand
         Plan plan;
         try
         {
-            plan = Encode(config, type, batch);
+            plan = SamModel.PlanOf(config, options);
         }
         catch (Exception e) when (e is SamConfigException or ArgumentException or ArenaFullException
             or OverflowException)
         {
-            throw new UserError(
-                $"{model} with {config.ImageSize} pixels, batch {batch}, cannot be planned: {e.Message}");
+            throw new UserError($"{model} with {config.ImageSize} pixels, batch {batch}, {prompts} prompts, "
+                + $"cannot be planned: {e.Message}");
         }
         string title = string.Create(CultureInfo.InvariantCulture,
-            $"{model}, {config.ImageSize} × {config.ImageSize}, batch {batch}, {Name(type)}: encoding");
+            $"{model}, {config.ImageSize} × {config.ImageSize}, {Name(options.Precision)}, batch {batch}, "
+            + $"{prompts} prompts");
         if (file is not null)
         {
             string text = Path.GetExtension(file).Equals(".html", StringComparison.OrdinalIgnoreCase)
@@ -82,37 +87,41 @@ internal static class PlanCommand
         }
         if (parsed.GetValue(SamFlags.Json)) writer.WriteLine(JsonSerializer.Serialize(Report(plan), MaskFiles.Layout));
         else Print(writer, plan, title, file);
-        Require(plan, budget, config, type, batch);
+        if (budget is long most) Require(plan, most, config, options);
         return ExitCode.Ok;
     }
 
     static string Name(DType type) => type == DType.F32 ? "fp32" : "bf16";
 
-    static Plan Encode(SamConfig config, DType type, long batch) => Plan.Of(arena =>
-    {
-        ImageEncoder encoder = new(config, new Parameters(arena, type));
-        Tensor images = arena.Keep("images", DType.F32, encoder.InputShape(batch));
-        encoder.Forward(arena, images, arena.Keep("embedding", type, encoder.OutputShape(batch)));
-    });
+    static SamOptions For(DType type, int batch, int prompts) =>
+        new() { Precision = type, ImagesPerEncoding = batch, ImagesPerPass = batch, PromptsPerPass = prompts };
 
-    // What else might fit: smaller batches, then half the precision.
-    static void Require(Plan plan, long? budget, SamConfig config, DType type, int batch)
+    static int Between(ParseResult parsed, Option<int> option)
     {
-        if (budget is not long most) return;
+        int value = parsed.GetValue(option);
+        return value is >= 1 and <= Most ? value
+            : throw UserError.Usage($"{option.Name} {value}: expected 1 to {Most}");
+    }
+
+    // What else might fit: smaller batches, fewer prompts, then half the precision.
+    static void Require(Plan plan, long budget, SamConfig config, SamOptions options)
+    {
+        (DType type, int batch, int prompts) = (options.Precision, options.ImagesPerEncoding, options.PromptsPerPass);
         IEnumerable<(string, Func<Plan>)> Alternatives()
         {
-            for (int smaller = batch / 2; smaller >= 1; smaller /= 2)
-            {
-                int b = smaller;
-                yield return ($"--batch {b}", () => Encode(config, type, b));
-            }
+            for (int b = batch / 2; b >= 1; b /= 2) yield return Try($"--batch {b}", type, b, prompts);
+            for (int p = prompts / 4; p >= 1; p /= 4)
+                yield return Try((batch > 1 ? "--batch 1 " : "") + $"--prompts {p}", type, 1, p);
             if (type == DType.BF16) yield break;
-            yield return ($"--precision bf16 with --batch {batch}", () => Encode(config, DType.BF16, batch));
-            if (batch > 1) yield return ("--precision bf16 with --batch 1", () => Encode(config, DType.BF16, 1));
+            yield return Try("--precision bf16", DType.BF16, batch, prompts);
+            if (batch > 1) yield return Try("--precision bf16 --batch 1", DType.BF16, 1, prompts);
+            yield return Try("--precision bf16 --batch 1 --prompts 1", DType.BF16, 1, 1);
         }
+        (string, Func<Plan>) Try(string what, DType t, int b, int p) =>
+            (what, () => SamModel.PlanOf(config, For(t, b, p)));
         try
         {
-            plan.Require(most, Alternatives());
+            plan.Require(budget, Alternatives());
         }
         catch (BudgetException e)
         {

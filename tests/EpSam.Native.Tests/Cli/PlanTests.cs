@@ -10,10 +10,11 @@ public sealed class PlanTests
         return (EpSam.Cli.Program.Run(["plan", .. arguments], output, error), output.ToString(), error.ToString());
     }
 
-    // Parameters of the encoders as published (../shared/systems.md §1.1); each tensor is rounded up to 256 bytes.
-    [TestCase("vit_b", 89_670_912, 177)]
-    [TestCase("vit_l", 308_278_272, 345)]
-    [TestCase("vit_h", 637_026_048, 457)]
+    // Parameters as published (../shared/systems.md §1.1) and the 256 numbers of the buffer; each tensor is rounded up to
+    // 256 bytes.
+    [TestCase("vit_b", 93_735_728, 314)]
+    [TestCase("vit_l", 312_343_088, 482)]
+    [TestCase("vit_h", 641_090_864, 594)]
     public void Plan_OfAPublishedModel_CountsItsParameters(string model, long parameters, int tensors)
     {
         (int code, string output, _) = Run("--model", model, "--json");
@@ -66,6 +67,7 @@ public sealed class PlanTests
     }
 
     [TestCase(2, "--batch 0: expected 1 to 4096", "--batch", "0")]
+    [TestCase(2, "--prompts 5000: expected 1 to 4096", "--prompts", "5000")]
     [TestCase(2, "--precision fp8: expected fp32 or bf16", "--precision", "fp8")]
     [TestCase(2, "--memory-budget: '12 apples' is not a size of memory", "--memory-budget", "12 apples")]
     [TestCase(2, "--out plan.png: expected a name that ends with .svg or .html", "--out", "plan.png")]
