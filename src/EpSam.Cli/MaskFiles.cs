@@ -4,12 +4,13 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using EpSam.Imaging;
 using EpSam.Native.Masks;
 
 namespace EpSam.Cli;
 
-internal static class MaskFiles
+internal static partial class MaskFiles
 {
     const string Header = "id,area,bbox_x0,bbox_y0,bbox_w,bbox_h,point_input_x,point_input_y,predicted_iou,"
         + "stability_score,crop_box_x0,crop_box_y0,crop_box_w,crop_box_h";
@@ -21,6 +22,13 @@ internal static class MaskFiles
         DefaultIgnoreCondition = System.Text.Json.Serialization.JsonIgnoreCondition.WhenWritingNull,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
+
+    /// <summary>An object as JSON, lists of numbers on one line.</summary>
+    public static string Json(object value) => NumberList().Replace(JsonSerializer.Serialize(value, Layout),
+        list => "[" + string.Join(", ", list.Value.Trim('[', ']').Split(',', StringSplitOptions.TrimEntries)) + "]");
+
+    [GeneratedRegex(@"\[\s*-?[\d.eE+-]+(\s*,\s*-?[\d.eE+-]+)*\s*\]")]
+    private static partial Regex NumberList();
 
     /// <summary>A mask (height, width) as a grey PNG of 0 and 255.</summary>
     public static byte[] Png(ReadOnlySpan<byte> mask, int width, int height)

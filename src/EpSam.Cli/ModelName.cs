@@ -8,13 +8,12 @@ internal static class ModelName
     public const string Forms = "vit_b|vit_l|vit_h|tiny|CONFIG.json";
 
     /// <summary>
-    /// A SAM that is done with an image in a second on the virtual GPU; every part of the large ones is in it: windows
-    /// that do not fit the grid, global blocks, 8 heads in the decoder.
+    /// A SAM that is done with an image in a second or two on the virtual GPU: a small image encoder that has every part
+    /// of the large ones (windows that do not fit the grid, global blocks), and the mask decoder of the published models.
     /// </summary>
     public static SamConfig Tiny { get; } = new()
     {
         ImageSize = 512, EmbedDim = 192, Depth = 4, Heads = 3, MlpDim = 768, WindowSize = 14, GlobalBlocks = [1, 3],
-        OutChannels = 128, DecoderMlpDim = 512, IouHeadHiddenDim = 128,
     };
 
     public static SamConfig Read(string model) =>

@@ -4,7 +4,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using EpSam.Imaging;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Runtime;
@@ -40,7 +39,8 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         if (!images.Any(i => ImageList.LooksReadable(i.Path))) return NothingToDo(reporter, images);
         using OpenedGpu gpu = OpenedGpu.Open(flags.Gpu, reporter.Note);
         using SamModel model = flags.Open(gpu.Gpu, options, reporter.Note);
-        reporter.Note($"{flags.Checkpoint}: {Describe(model.Config)}, {flags.Precision.Name()}; "
+        bool isHalf = flags.Precision == DType.BF16;
+        reporter.Note($"{flags.Checkpoint}: {Describe(model.Config)}, {(isHalf ? "bf16" : "fp32")}; "
             + $"{Sizes.Text(model.Plan.Peak)} of device memory; {gpu.Name}");
         SamRun run = new(flags, model, reporter, Invocation.CancelOf(parsed));
         List<ImageReport> reports = [];
@@ -55,16 +55,16 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
             }
         });
         int failed = reports.Count(r => r.Status == "failed");
-        reporter.Json(() => JsonSerializer.Serialize(new
+        reporter.Json(() => MaskFiles.Json(new
         {
             Checkpoint = flags.Checkpoint,
             Model = Describe(model.Config),
-            Precision = flags.Precision == DType.F32 ? "fp32" : "bf16",
+            Precision = isHalf ? "bf16" : "fp32",
             Gpu = gpu.Kind,
             Device = gpu.Name,
             DeviceMemoryBytes = model.Plan.Peak,
             Images = reports,
-        }, MaskFiles.Layout));
+        }));
         if (failed > 0 && images.Length > 1) reporter.Fail($"{failed} of {images.Length} images failed");
         return failed > 0 ? ExitCode.Failure : ExitCode.Ok;
     }
@@ -84,7 +84,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
                 reports.Add(Failed(reporter, image, e));
             }
         }
-        reporter.Json(() => JsonSerializer.Serialize(new { Images = reports }, MaskFiles.Layout));
+        reporter.Json(() => MaskFiles.Json(new { Images = reports }));
         return ExitCode.Failure;
     }
 

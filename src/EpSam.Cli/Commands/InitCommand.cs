@@ -42,7 +42,7 @@ internal static class InitCommand
         if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             throw UserError.Usage($"--out {path}: expected a name that ends with .safetensors");
         OutputFiles.RequireWritable(path);
-        UntrainedSam source = new(config, seed);
+        UntrainedSam source = Make(model, config, seed);
         CancellationToken cancel = Invocation.CancelOf(parsed);
         List<TensorEntry> entries = [];
         foreach (string name in source.Names)
@@ -64,8 +64,22 @@ internal static class InitCommand
             throw new UserError($"cannot write {path}: {e.Message}");
         }
         if (!parsed.GetValue(SamFlags.Quiet))
+        {
             parsed.InvocationConfiguration.Output.WriteLine($"{path}: {entries.Count} tensors, "
                 + $"{entries.Sum(e => e.Count)} parameters, {entries.Sum(e => e.Bytes)} bytes, untrained");
+        }
         return ExitCode.Ok;
+    }
+
+    static UntrainedSam Make(string model, SamConfig config, int seed)
+    {
+        try
+        {
+            return new UntrainedSam(config, seed);
+        }
+        catch (SamConfigException e)
+        {
+            throw new UserError($"{model}: {e.Message}");
+        }
     }
 }

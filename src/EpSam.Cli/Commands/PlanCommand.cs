@@ -4,7 +4,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
@@ -85,7 +84,7 @@ internal static class PlanCommand
                 ? PlanTimeline.Html(plan, title) : PlanTimeline.Svg(plan, title);
             OutputFiles.Write([(file, stream => stream.Write(Encoding.UTF8.GetBytes(text)))]);
         }
-        if (parsed.GetValue(SamFlags.Json)) writer.WriteLine(JsonSerializer.Serialize(Report(plan), MaskFiles.Layout));
+        if (parsed.GetValue(SamFlags.Json)) writer.WriteLine(MaskFiles.Json(Report(plan)));
         else Print(writer, plan, title, file);
         if (budget is long most) Require(plan, most, config, options);
         return ExitCode.Ok;
@@ -94,7 +93,7 @@ internal static class PlanCommand
     static string Name(DType type) => type == DType.F32 ? "fp32" : "bf16";
 
     static SamOptions For(DType type, int batch, int prompts) =>
-        new() { Precision = type, ImagesPerEncoding = batch, ImagesPerPass = batch, PromptsPerPass = prompts };
+        new() { Precision = type, ImagesPerPass = batch, PromptsPerPass = prompts };
 
     static int Between(ParseResult parsed, Option<int> option)
     {
@@ -106,7 +105,7 @@ internal static class PlanCommand
     // What else might fit: smaller batches, fewer prompts, then half the precision.
     static void Require(Plan plan, long budget, SamConfig config, SamOptions options)
     {
-        (DType type, int batch, int prompts) = (options.Precision, options.ImagesPerEncoding, options.PromptsPerPass);
+        (DType type, int batch, int prompts) = (options.Precision, options.ImagesPerPass, options.PromptsPerPass);
         IEnumerable<(string, Func<Plan>)> Alternatives()
         {
             for (int b = batch / 2; b >= 1; b /= 2) yield return Try($"--batch {b}", type, b, prompts);

@@ -3,7 +3,7 @@
 //   overlay_0.png …    the image with the first, second, … mask of every object, and the prompts
 //   segment.json       prompts, scores, areas, boxes, COCO run lengths
 using System.CommandLine;
-using System.Text.Json;
+using System.Text;
 using EpSam.Imaging;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Masks;
@@ -181,15 +181,15 @@ internal static class SegmentCommand
             }
             objects.Add(new
             {
-                Points = prompts[o].Points.Select(p => new { p.X, p.Y, p.Label }), Box = Corners(prompts[o].Box),
+                Points = prompts[o].Points.Select(p => new[] { p.X, p.Y, p.Label }), Box = Corners(prompts[o].Box),
                 Mask = mask, predictions[o].Best, Masks = masks,
             });
         }
         for (int m = 0; m < alternatives; m++)
             folder.Add($"overlay_{m}.png", OverlayPng(pixels, prompts, predictions, m, run.Flags.Seed));
-        folder.Add("segment.json", JsonSerializer.SerializeToUtf8Bytes(
-            new { Image = image.Path, pixels.Width, pixels.Height, run.Flags.Checkpoint, Objects = objects },
-                MaskFiles.Layout));
+        string json = MaskFiles.Json(
+            new { Image = image.Path, pixels.Width, pixels.Height, run.Flags.Checkpoint, Objects = objects });
+        folder.Add("segment.json", Encoding.UTF8.GetBytes(json));
         folder.Commit();
         return written;
     }
