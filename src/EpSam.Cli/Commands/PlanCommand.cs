@@ -77,7 +77,7 @@ internal static class PlanCommand
         }
         string title = string.Create(CultureInfo.InvariantCulture,
             $"{model}, {config.ImageSize} × {config.ImageSize}, {Name(options.Precision)}, batch {batch}, "
-            + $"{prompts} prompts");
+            + $"{prompts} prompt{(prompts == 1 ? "" : "s")}");
         if (file is not null)
         {
             string text = Path.GetExtension(file).Equals(".html", StringComparison.OrdinalIgnoreCase)
@@ -93,7 +93,7 @@ internal static class PlanCommand
     static string Name(DType type) => type == DType.F32 ? "fp32" : "bf16";
 
     static SamOptions For(DType type, int batch, int prompts) =>
-        new() { Precision = type, ImagesPerPass = batch, PromptsPerPass = prompts };
+        new() { Precision = type, ImagesPerEncoding = batch, ImagesPerPass = batch, PromptsPerPass = prompts };
 
     static int Between(ParseResult parsed, Option<int> option)
     {
@@ -105,7 +105,7 @@ internal static class PlanCommand
     // What else might fit: smaller batches, fewer prompts, then half the precision.
     static void Require(Plan plan, long budget, SamConfig config, SamOptions options)
     {
-        (DType type, int batch, int prompts) = (options.Precision, options.ImagesPerPass, options.PromptsPerPass);
+        (DType type, int batch, int prompts) = (options.Precision, options.ImagesPerEncoding, options.PromptsPerPass);
         IEnumerable<(string, Func<Plan>)> Alternatives()
         {
             for (int b = batch / 2; b >= 1; b /= 2) yield return Try($"--batch {b}", type, b, prompts);

@@ -1,7 +1,9 @@
 // The README is run: files shown in it are written to an empty folder, its ./epsam lines run there, in this process.
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using EpSam.Imaging;
 using EpSam.Native.Tests.Cli;
+using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Readme;
 
@@ -40,10 +42,13 @@ public sealed partial class ReadmeTests
         string ptx = Blocks().Single(b => b.Language == "ptx").Body;
         Assert.That(Text, Does.Contain("Save this as `iota.ptx`"));
         File.WriteAllText("iota.ptx", ptx);
+        VipsLibrary.RequireOrSkip();
+        File.WriteAllBytes("photo.jpg", ImageWriter.EncodeJpeg(Photo(640, 427), 640, 427, 3));
         int run = 0;
         foreach (string line in ShellLines().Where(l => l.StartsWith("./epsam ", StringComparison.Ordinal)))
         {
-            string[] arguments = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..];
+            string[] arguments =
+                [.. line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..].Select(a => a.Trim('"'))];
             // a form, no example
             if (arguments.Contains("FILE")) arguments = [.. arguments.TakeWhile(a => a != "FILE"), "--help"];
             CommandLine result = CommandLine.Run(arguments);
@@ -56,6 +61,22 @@ public sealed partial class ReadmeTests
         float[] y = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes("y.bin")).ToArray();
         Assert.That(y, Is.EqualTo(Enumerable.Range(0, 250).Select(i => 0.5f * i)));
         Assert.That(y[^1], Is.EqualTo(124.5f));
+        foreach (string file in new[] { "masks/photo/overlay_0.png", "masks/photo/segment.json",
+            "all-masks/photo/metadata.csv", "all-masks/photo/overlay.png" })
+            Assert.That(file, Does.Exist);
+    }
+
+    static byte[] Photo(int width, int height) // a sky, a field and a house
+    {
+        byte[] rgb = new byte[3 * width * height];
+        for (int y = 0, i = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+            {
+                bool isHouse = x is > 220 and < 430 && y is > 150 and < 300;
+                (rgb[i++], rgb[i++], rgb[i++]) = isHouse ? ((byte)170, (byte)90, (byte)70)
+                    : y < 240 ? ((byte)(120 + y / 4), (byte)170, (byte)230) : ((byte)70, (byte)(140 - y / 8), (byte)60);
+            }
+        return rgb;
     }
 
     [Test]

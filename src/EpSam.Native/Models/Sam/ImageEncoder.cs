@@ -61,15 +61,15 @@ public sealed class ImageEncoder
     }
 
     /// <summary>
-    /// The same from an image as it comes, pixels (h, w, 3) u8 RGB, h and w at most the input's: normalised and padded
-    /// on the way into patches; to embedding (1, H, W, channels).
+    /// The same from images as they come, pixels (h, w, 3) u8 RGB each, h and w at most the input's: normalised and
+    /// padded on the way into patches; to embedding (B, H, W, channels).
     /// </summary>
-    public void ForwardPixels(Arena arena, Tensor pixels, Tensor embedding)
+    public void ForwardPixels(Arena arena, ReadOnlySpan<Tensor> pixels, Tensor embedding)
     {
-        long grid = _config.GridSize;
-        Expect.Same("ImageEncoder", "embedding", embedding, new Tensor(default, _type, OutputShape(1)));
+        long batch = pixels.Length, grid = _config.GridSize;
+        Expect.Same("ImageEncoder", "embedding", embedding, new Tensor(default, _type, OutputShape(batch)));
         using ArenaScope scope = arena.Scope("image_encoder");
-        Tensor x = arena.Take("x", DType.F32, new Shape(1, grid, grid, _config.EmbedDim));
+        Tensor x = arena.Take("x", DType.F32, new Shape(batch, grid, grid, _config.EmbedDim));
         using (arena.Scope("patch_embed")) _patchEmbed.ForwardPixels(arena, pixels, x);
         Run(arena, x, embedding);
     }
@@ -113,11 +113,15 @@ sealed class PatchEmbed(SamConfig config, Parameters parameters, string name)
         Project(arena.Gpu, patches, x);
     }
 
-    public void ForwardPixels(Arena arena, Tensor pixels, Tensor x)
+    public void ForwardPixels(Arena arena, ReadOnlySpan<Tensor> pixels, Tensor x)
     {
         Tensor patches = TakePatches(arena, x);
-        Image.Patches(arena.Gpu, pixels, Mean, Deviation,
-            patches.Reshape(new Shape(patches.Shape[1], patches.Shape[2], patches.Shape[3])));
+        Tensor first = patches with { Shape = new Shape(patches.Shape[1], patches.Shape[2], patches.Shape[3]) };
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            Tensor image = first with { Address = new(first.Address.Value + (ulong)(i * first.Bytes)) };
+            Image.Patches(arena.Gpu, pixels[i], Mean, Deviation, image);
+        }
         Project(arena.Gpu, patches, x);
     }
 

@@ -56,8 +56,9 @@ internal sealed class SamNetwork
     {
         int side = _config.ImageSize, prompts = _options.PromptsPerPass, tokens = _options.MaxPoints + 2;
         _promptEncoder.DensePe(_arena, _densePe);
-        SamEmbedding image = Encode(new byte[3 * side * side], side, side, side, side);
-        for (int i = 1; i < _resident.Length; i++) _resident[i] = image;
+        FramedImage frame = new(new byte[3 * side * side], side, side, side, side);
+        SamEmbedding image = Encode([.. Enumerable.Repeat(frame, _options.ImagesPerEncoding)])[0];
+        Array.Fill(_resident, image);
         float[] points = new float[2 * tokens * prompts];
         int[] labels = new int[tokens * prompts];
         int[] imageOf = new int[prompts];
@@ -67,22 +68,27 @@ internal sealed class SamNetwork
     }
 
     /// <summary>
-    /// An image in the model's frame, (rows, columns, 3), of an original of height x width, to its embedding.
+    /// Images to their embeddings, at most <see cref="SamOptions.ImagesPerEncoding"/>. Several fill the first slots.
     /// </summary>
-    public SamEmbedding Encode(ReadOnlySpan<byte> framed, int rows, int columns, int height, int width)
+    public SamEmbedding[] Encode(IReadOnlyList<FramedImage> images)
     {
         _arena.Gpu.MakeCurrent();
-        int slot = Free([]);
-        Tensor embedding = Slot(slot);
+        int slot = images.Count == 1 ? Free([]) : 0;
+        Tensor embeddings = Slot(slot) with { Shape = _imageEncoder.OutputShape(images.Count) };
         using (_arena.Scope("encode"))
         {
-            Tensor pixels = Put("pixels", DType.U8, framed, new Shape(rows, columns, 3));
-            _imageEncoder.ForwardPixels(_arena, pixels, embedding);
+            Tensor[] pixels = [.. images.Select(i => Put("pixels", DType.U8, i.Pixels, new Shape(i.Rows, i.Columns, 3)))];
+            _imageEncoder.ForwardPixels(_arena, pixels, embeddings);
         }
-        byte[] bytes = new byte[embedding.Bytes];
-        _arena.Gpu.Download(embedding, bytes);
-        return _resident[slot] = new SamEmbedding(height, width, _config.ImageSize, _options.Precision, _config.GridSize,
-            _config.OutChannels, bytes);
+        SamEmbedding[] encoded = new SamEmbedding[images.Count];
+        for (int i = 0; i < encoded.Length; i++)
+        {
+            byte[] bytes = new byte[Slot(slot + i).Bytes];
+            _arena.Gpu.Download(Slot(slot + i), bytes);
+            encoded[i] = _resident[slot + i] = new SamEmbedding(images[i].Height, images[i].Width, _config.ImageSize,
+                _options.Precision, _config.GridSize, _config.OutChannels, bytes);
+        }
+        return encoded;
     }
 
     /// <summary>
@@ -143,7 +149,7 @@ internal sealed class SamNetwork
         Tensor lowRes = _lowRes with { Shape = _maskDecoder.MaskShape(prompts, count) };
         Tensor iou = _iou with { Shape = new Shape(prompts, count) };
         Tensor embeddings = _embeddings with { Shape = _imageEncoder.OutputShape(images) };
-        using (_arena.Scope("decode"))
+        using (_arena.Scope(masks is null ? "decode" : "decode with masks"))
         {
             Tensor of = Put("image_of", DType.I32, MemoryMarshal.AsBytes<int>(imageOf), new Shape(prompts));
             Tensor sparse = _arena.Take("sparse", DType.F32, _promptEncoder.SparseShape(prompts, n));
@@ -203,3 +209,6 @@ internal sealed class SamNetwork
         return first with { Address = new(all.Address.Value + (ulong)(index * first.Bytes)) };
     }
 }
+
+/// <summary>An image scaled into the model's frame, (rows, columns, 3), and the size of its original.</summary>
+internal sealed record FramedImage(byte[] Pixels, int Rows, int Columns, int Height, int Width);

@@ -22,6 +22,9 @@ public sealed record SamOptions
     /// <summary>Most different images in one pass of the mask decoder.</summary>
     public int ImagesPerPass { get; init; } = 4;
 
+    /// <summary>Images that are encoded together, at most <see cref="ImagesPerPass"/>. Each takes memory.</summary>
+    public int ImagesPerEncoding { get; init; } = 1;
+
     /// <summary>Logits above this are set in masks: the reference's attribute mask_threshold.</summary>
     public double MaskThreshold { get; init; }
 
@@ -34,6 +37,7 @@ public sealed record SamOptions
         {
             (nameof(PromptsPerPass), PromptsPerPass, 4096), (nameof(MaxPoints), MaxPoints, 4096),
             (nameof(ImagesPerPass), ImagesPerPass, 4096),
+            (nameof(ImagesPerEncoding), ImagesPerEncoding, ImagesPerPass),
         })
         {
             if (value < 1 || value > most) throw new ArgumentException($"{name} must be 1 to {most}, got {value}");

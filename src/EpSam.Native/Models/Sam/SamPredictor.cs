@@ -39,7 +39,23 @@ public sealed class SamPredictor(SamModel model)
     /// <summary>
     /// Encodes an image without making it the current one: prompts name it by <see cref="SamPrompt.Image"/>.
     /// </summary>
-    public SamEmbedding Encode(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel = default)
+    public SamEmbedding Encode(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel = default) =>
+        model.Network.Encode([Frame(rgb, height, width, cancel)])[0];
+
+    /// <summary>
+    /// Encodes several images, <see cref="SamOptions.ImagesPerEncoding"/> at a time; each as if it were alone, with the
+    /// same bits.
+    /// </summary>
+    public IReadOnlyList<SamEmbedding> Encode(IReadOnlyList<SamImage> images, CancellationToken cancel = default)
+    {
+        List<SamEmbedding> encoded = [];
+        foreach (SamImage[] together in images.Chunk(model.Options.ImagesPerEncoding))
+            encoded.AddRange(model.Network.Encode(
+                [.. together.Select(i => Frame(i.Rgb.Span, i.Height, i.Width, cancel))]));
+        return encoded;
+    }
+
+    FramedImage Frame(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel)
     {
         if (height < 1 || width < 1 || rgb.Length != 3L * height * width)
             throw new ArgumentException($"an image of {height} x {width} has {3L * height * width} bytes, got {rgb.Length}; "
@@ -52,7 +68,7 @@ public sealed class SamPredictor(SamModel model)
         byte[] framed = new byte[3 * rows * columns];
         Resample.PillowBilinear(rgb, height, width, 3, rows, columns, framed);
         cancel.ThrowIfCancellationRequested();
-        return model.Network.Encode(framed, rows, columns, height, width);
+        return new FramedImage(framed, rows, columns, height, width);
     }
 
     /// <summary>Answers one prompt.</summary>
@@ -153,3 +169,6 @@ public sealed class SamPredictor(SamModel model)
         return new SamPrediction(image, masks, scores, lowRes);
     }
 }
+
+/// <summary>An image, (height, width, 3), 8 bits a sample, RGB.</summary>
+public readonly record struct SamImage(ReadOnlyMemory<byte> Rgb, int Height, int Width);
