@@ -5,6 +5,7 @@
 // would move them to the stack.
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace EpSam.VirtualGpu.Blas;
 
@@ -38,6 +39,21 @@ internal static unsafe class GemmKernel
         }
     }
 
+    /// <summary>
+    /// Has the tile of C fetched while its sums are made: their last step would wait for memory, column by column.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void PrefetchTile(byte* c, nint stride)
+    {
+        const int LineBytes = 64;
+        if (!Sse.IsSupported) return;
+        for (int j = 0; j < 12; j++, c += stride)
+        {
+            Sse.Prefetch0(c);
+            Sse.Prefetch0(c + LineBytes);
+        }
+    }
+
     /// <summary>32 x 12 floats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     public static void Wide(float* p, float* q, int k, float* c, nint stride, float alpha, float beta)
@@ -46,6 +62,7 @@ internal static unsafe class GemmKernel
         Vector512<float> s6a = default, s7a = default, s8a = default, s9a = default, s10a = default, s11a = default;
         Vector512<float> s0b = default, s1b = default, s2b = default, s3b = default, s4b = default, s5b = default;
         Vector512<float> s6b = default, s7b = default, s8b = default, s9b = default, s10b = default, s11b = default;
+        PrefetchTile((byte*)c, stride * sizeof(float));
         for (int step = 0; step < k; step++, p += 32, q += 12)
         {
             Vector512<float> a = Vector512.Load(p), b = Vector512.Load(p + 16);
@@ -108,6 +125,7 @@ internal static unsafe class GemmKernel
         Vector512<double> s6a = default, s7a = default, s8a = default, s9a = default, s10a = default, s11a = default;
         Vector512<double> s0b = default, s1b = default, s2b = default, s3b = default, s4b = default, s5b = default;
         Vector512<double> s6b = default, s7b = default, s8b = default, s9b = default, s10b = default, s11b = default;
+        PrefetchTile((byte*)c, stride * sizeof(double));
         for (int step = 0; step < k; step++, p += 16, q += 12)
         {
             Vector512<double> a = Vector512.Load(p), b = Vector512.Load(p + 8);
