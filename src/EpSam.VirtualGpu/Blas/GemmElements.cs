@@ -13,6 +13,7 @@ internal unsafe interface IGemmElement
     static abstract int Size { get; }
     static abstract float Load(byte* at);
     static abstract Vector128<float> Load4(byte* at);
+    static abstract Vector256<float> Load8(byte* at);
     static abstract void Store(byte* at, float value);
     static abstract void Store16(byte* at, Vector512<float> values);
 }
@@ -26,6 +27,9 @@ internal readonly unsafe struct GemmF32 : IGemmElement
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* at) => Vector128.Load((float*)at);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* at) => Vector256.Load((float*)at);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(byte* at, float value) => *(float*)at = value;
@@ -44,6 +48,10 @@ internal readonly unsafe struct GemmBf16 : IGemmElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* at) =>
         (Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)at).AsUInt16()) << 16).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* at) =>
+        (Vector256.WidenLower(Vector128.Load((ushort*)at).ToVector256Unsafe()) << 16).AsSingle();
 
     /// <summary>To nearest even; NaN becomes 0x7fff.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -74,6 +82,9 @@ internal readonly unsafe struct GemmF16 : IGemmElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* at) =>
         Lanes.MmaF16.Even(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)at).AsUInt16()));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Load8(byte* at) => Vector256.Create(Load4(at), Load4(at + 8));
 
     /// <summary>To nearest even; NaN becomes 0x7fff.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

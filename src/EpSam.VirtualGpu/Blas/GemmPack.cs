@@ -70,6 +70,12 @@ internal static unsafe class GemmPack
             byte* row2 = row1 + indexStride, row3 = row2 + indexStride;
             float* column = to + i;
             int l = 0;
+            for (; Avx2.IsSupported && l + 8 <= k; l += 8, column += 8 * width)
+            {
+                int offset = l * E.Size;
+                TransposeEight(E.Load8(row0 + offset), E.Load8(row1 + offset), E.Load8(row2 + offset),
+                    E.Load8(row3 + offset), column, width);
+            }
             for (; l + 4 <= k; l += 4, column += 4 * width)
             {
                 int offset = l * E.Size;
@@ -89,6 +95,26 @@ internal static unsafe class GemmPack
                 column[3] = E.Load(row3 + l * E.Size);
             }
         }
+    }
+
+    /// <summary>Two blocks of 4 x 4 side by side, one in each half of the vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void TransposeEight(
+        Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d, float* column, int width)
+    {
+        Vector256<double> ab0 = Avx.UnpackLow(a, b).AsDouble(), ab2 = Avx.UnpackHigh(a, b).AsDouble();
+        Vector256<double> cd0 = Avx.UnpackLow(c, d).AsDouble(), cd2 = Avx.UnpackHigh(c, d).AsDouble();
+        Vector256<float> k0 = Avx.UnpackLow(ab0, cd0).AsSingle(), k1 = Avx.UnpackHigh(ab0, cd0).AsSingle();
+        Vector256<float> k2 = Avx.UnpackLow(ab2, cd2).AsSingle(), k3 = Avx.UnpackHigh(ab2, cd2).AsSingle();
+        k0.GetLower().Store(column);
+        k1.GetLower().Store(column + width);
+        k2.GetLower().Store(column + 2 * width);
+        k3.GetLower().Store(column + 3 * width);
+        column += 4 * width;
+        k0.GetUpper().Store(column);
+        k1.GetUpper().Store(column + width);
+        k2.GetUpper().Store(column + 2 * width);
+        k3.GetUpper().Store(column + 3 * width);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
