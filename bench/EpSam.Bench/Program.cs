@@ -1,13 +1,18 @@
 // bench vgpu [GROUP…] [--threads N]: the virtual GPU's speed beside this machine's ceilings.
 // bench ops [NAME…] [--threads N]: one line for each case of each op.
 // bench encoder [MODEL] [--precision bf16|fp32] [--runs N] [--threads N]: SAM's image encoder, kernel by kernel.
+// bench peers [NAME…] [--rounds N] [--threads N] [--by-head]: that encoder beside PyTorch and ONNX Runtime.
 using System.Globalization;
 using EpSam.Bench;
+using EpSam.Bench.Peers;
 using EpSam.Native.Tensors;
 
 const string Usage = "usage: bench vgpu [GROUP...] [--threads N] | bench ops [NAME...] [--threads N] | "
-    + "bench encoder [vit_b|vit_l|vit_h] [--precision bf16|fp32] [--runs N] [--threads N]";
-int threads = Environment.ProcessorCount, runs = 3;
+    + "bench encoder [vit_b|vit_l|vit_h] [--precision bf16|fp32] [--runs N] [--threads N] | "
+    + "bench peers [NAME...] [--rounds N] [--threads N] [--by-head]";
+if (args.FirstOrDefault() == "peer-ours") return OurPeer.Run(args[1..]); // one of the processes of bench peers
+int threads = args.FirstOrDefault() == "peers" ? 2 : Environment.ProcessorCount, runs = 3, rounds = 3;
+bool byHead = false;
 DType precision = DType.BF16;
 List<string> only = [];
 for (int i = 1; i < args.Length; i++)
@@ -16,15 +21,16 @@ for (int i = 1; i < args.Length; i++)
     {
         "--threads" => IsCount(args.ElementAtOrDefault(++i), out threads),
         "--runs" => IsCount(args.ElementAtOrDefault(++i), out runs),
+        "--rounds" => IsCount(args.ElementAtOrDefault(++i), out rounds),
+        "--by-head" => byHead = true,
         "--precision" => IsPrecision(args.ElementAtOrDefault(++i), out precision),
-        _ => !args[i].StartsWith('-'),
+        _ => IsName(args[i]),
     };
     if (!good)
     {
         Console.Error.WriteLine($"bench: unknown option {args[Math.Min(i, args.Length - 1)]}\n{Usage}");
         return 2;
     }
-    if (!args[i - 1].StartsWith("--", StringComparison.Ordinal)) only.Add(args[i]);
 }
 switch (args.FirstOrDefault())
 {
@@ -34,9 +40,18 @@ switch (args.FirstOrDefault())
         return new OpsBench(threads).Run(only);
     case "encoder":
         return new EncoderBench(threads).Run(precision, only.FirstOrDefault("vit_b"), runs);
+    case "peers":
+        return new PeersBench(threads, rounds, byHead).Run(only);
     default:
         Console.Error.WriteLine(Usage);
         return 2;
+}
+
+bool IsName(string text)
+{
+    if (text.StartsWith('-')) return false;
+    only.Add(text);
+    return true;
 }
 
 static bool IsCount(string? text, out int count) =>

@@ -9,6 +9,7 @@ namespace EpSam.Bench;
 internal sealed class Report
 {
     readonly List<string[]> rows = [];
+    readonly List<string> notes = [];
     readonly string title;
     readonly string[] columns;
     readonly int[] widths;
@@ -29,6 +30,13 @@ internal sealed class Report
         Console.WriteLine(Line(cells));
     }
 
+    /// <summary>A line below the table.</summary>
+    public void Note(string text)
+    {
+        notes.Add(text);
+        Console.WriteLine("  " + text);
+    }
+
     /// <summary>Writes bench/results/MACHINE/name.md; the file appears whole.</summary>
     public void Save(string name)
     {
@@ -38,6 +46,8 @@ internal sealed class Report
         foreach (string _ in columns) text.Append(" --- |");
         text.Append('\n');
         foreach (string[] row in rows) text.Append($"| {string.Join(" | ", row)} |\n");
+        if (notes.Count > 0) text.Append('\n');
+        foreach (string note in notes) text.Append($"* {note}\n");
         string directory = Path.Combine(Root(), "bench", "results", MachineName());
         Directory.CreateDirectory(directory);
         string path = Path.Combine(directory, name + ".md");
@@ -79,7 +89,8 @@ internal sealed class Report
         return $"{name.ToString().Trim('-')}-{Environment.ProcessorCount}-threads";
     }
 
-    static string Root()
+    /// <summary>The repository's folder.</summary>
+    public static string Root()
     {
         for (DirectoryInfo? at = new(AppContext.BaseDirectory); at is not null; at = at.Parent)
             if (File.Exists(Path.Combine(at.FullName, "EpSam.Native.sln"))) return at.FullName;
