@@ -35,8 +35,9 @@ internal static class Measure
     }
 
     /// <summary>
-    /// Two rivals in turn, so that what the machine does meanwhile meets both. Settle is slept before every run: threads
-    /// of the one that ran last may still spin, waiting for more (OpenBLAS: 2^26 cycles), and take a core from the other.
+    /// Two rivals in turn, so that what the machine does meanwhile meets both. Settle is slept before every run:
+    /// threads of the one that ran last may still spin, waiting for more (OpenBLAS: 2^26 cycles), and
+    /// take a core from the other.
     /// </summary>
     public static (Timing A, Timing B) Alternate(
         Action a, Action b, int least = 5, double seconds = 1.5, TimeSpan settle = default)

@@ -51,7 +51,9 @@ internal sealed unsafe class Rig : IDisposable
         return Device.Function(module, entry);
     }
 
-    /// <summary>Calls go to the current context, whichever table they are made through: needed when there are two rigs.</summary>
+    /// <summary>
+    /// Calls go to the current context, whichever table they are made through: needed when there are two rigs.
+    /// </summary>
     public Rig Current()
     {
         Device.MakeCurrent();

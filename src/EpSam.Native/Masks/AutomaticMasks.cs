@@ -1,7 +1,7 @@
 // SAM's automatic mask generator without the model (segment_anything/automatic_mask_generator.py): crops, grids of
 // points, the filters in the reference's order, suppression within and between crops, removal of small regions. The
-// model comes in as IMaskPredictor, so that it can keep logits on the device: of a mask that passes the first filter two
-// counts are asked for, of one that passes the second its pixels.
+// model comes in as IMaskPredictor, so that it can keep logits on the device: of a mask that passes the first filter
+// two counts are asked for, of one that passes the second its pixels.
 namespace EpSam.Native.Masks;
 
 /// <summary>What the generator needs of a model.</summary>

@@ -5,7 +5,9 @@ using System.Text.Json.Serialization;
 
 namespace EpSam.Native.Models;
 
-/// <summary>A list of numbers that equals another with the same ones, so that records of sizes compare by value.</summary>
+/// <summary>
+/// A list of numbers that equals another with the same ones, so that records of sizes compare by value.
+/// </summary>
 [CollectionBuilder(typeof(IntList), nameof(Create))]
 [JsonConverter(typeof(Converter))]
 public sealed class IntList(IEnumerable<int> items) : IReadOnlyList<int>, IEquatable<IntList>

@@ -7,7 +7,8 @@ namespace EpSam.Native.Ops;
 /// <summary>Element by element.</summary>
 public static class Elementwise
 {
-    const int Threads = 256, MaxBlocks = 4096; // more elements than that many threads take four at a time are looped over
+    // more elements than that many threads take four at a time are looped over
+    const int Threads = 256, MaxBlocks = 4096;
 
     internal static LaunchGrid Grid(long count) => new(Math.Clamp((count / 4 + Threads - 1) / Threads, 1, MaxBlocks));
 

@@ -9,10 +9,12 @@ public static class LayerNorm
     const int Threads = 256, RowsPerBlock = 8;
 
     /// <summary>
-    /// y = (x - mean) · rstd · weight + bias for x (…, C) f32 or bf16, C a multiple of 4; weight, bias (C) and mean, rstd
-    /// (rows) are f32. y may be x, or bf16 for an x in f32. Does not synchronise. Throws ArgumentException on wrong shapes.
+    /// y = (x - mean) · rstd · weight + bias for x (…, C) f32 or bf16, C a multiple of 4; weight, bias (C) and mean,
+    /// rstd (rows) are f32. y may be x, or bf16 for an x in f32. Does not synchronise. Throws
+    /// ArgumentException on wrong shapes.
     /// </summary>
-    public static void Forward(Gpu gpu, Tensor x, Tensor weight, Tensor bias, float eps, Tensor y, Tensor mean, Tensor rstd)
+    public static void Forward(Gpu gpu, Tensor x, Tensor weight, Tensor bias, float eps, Tensor y, Tensor mean,
+        Tensor rstd)
     {
         Expect.Type("LayerNorm", "x", x, DType.F32, DType.BF16);
         int columns = Expect.Int("LayerNorm", "columns of x", x.Shape[^1]);
@@ -20,7 +22,8 @@ public static class LayerNorm
         Expect.Multiple("LayerNorm", "the last axis of x", columns, 4);
         Expect.Shape("LayerNorm", "weight", weight, DType.F32, columns);
         Expect.Shape("LayerNorm", "bias", bias, DType.F32, columns);
-        Expect.Same("LayerNorm", "y", y, x.DType == DType.F32 && y.DType == DType.BF16 ? x with { DType = DType.BF16 } : x);
+        Expect.Same("LayerNorm", "y", y,
+            x.DType == DType.F32 && y.DType == DType.BF16 ? x with { DType = DType.BF16 } : x);
         Expect.Shape("LayerNorm", "mean", mean, DType.F32, rows);
         Expect.Shape("LayerNorm", "rstd", rstd, DType.F32, rows);
         Expect.Aligned("LayerNorm", "x", x, 4 * x.DType.Size());

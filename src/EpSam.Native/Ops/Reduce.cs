@@ -12,13 +12,18 @@ public static class Reduce
     /// <summary>y (rows) = sum over the last axis of x (…, C). Does not synchronise.</summary>
     public static void RowSum(Gpu gpu, Tensor x, Tensor y) => Rows(gpu, "reduce_fwd_f32_row_sum", x, y);
 
-    /// <summary>y (rows) = largest over the last axis of x (…, C); NaN where there is one. Does not synchronise.</summary>
+    /// <summary>
+    /// y (rows) = largest over the last axis of x (…, C); NaN where there is one. Does not synchronise.
+    /// </summary>
     public static void RowMax(Gpu gpu, Tensor x, Tensor y) => Rows(gpu, "reduce_fwd_f32_row_max", x, y);
 
     /// <summary>How many partial sums <see cref="Sum"/> makes of a tensor: a function of its size alone.</summary>
-    public static long Parts(long count) => Math.Clamp((count + Threads * PerThread - 1) / (Threads * PerThread), 1, MaxParts);
+    public static long Parts(long count) =>
+        Math.Clamp((count + Threads * PerThread - 1) / (Threads * PerThread), 1, MaxParts);
 
-    /// <summary>y (1) = sum of all of x. parts (Parts(count of x)) f32 is working space. Does not synchronise.</summary>
+    /// <summary>
+    /// y (1) = sum of all of x. parts (Parts(count of x)) f32 is working space. Does not synchronise.
+    /// </summary>
     public static void Sum(Gpu gpu, Tensor x, Tensor parts, Tensor y)
     {
         Expect.Type("Sum", "x", x, DType.F32);
@@ -38,6 +43,7 @@ public static class Reduce
         int columns = Expect.Int("Reduce", "columns of x", x.Shape[^1]);
         int rows = Expect.Int("Reduce", "rows of x", x.Shape.Rows);
         Expect.Shape("Reduce", "y", y, DType.F32, rows);
-        Launch.Run(gpu, kernel, new LaunchGrid((rows + RowsPerBlock - 1L) / RowsPerBlock), Threads, x, y, rows, columns);
+        Launch.Run(gpu, kernel, new LaunchGrid((rows + RowsPerBlock - 1L) / RowsPerBlock), Threads, x, y, rows,
+            columns);
     }
 }

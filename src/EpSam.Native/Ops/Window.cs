@@ -13,8 +13,8 @@ public static class Window
     public static long Count(long b, long h, long w, long p, long q) => b * ((h + p - 1) / p) * ((w + q - 1) / q);
 
     /// <summary>
-    /// windows (B·⌈H/P⌉·⌈W/Q⌉, P, Q, C) = x (B, H, W, C) + bias (C), padded tokens = bias, as if x had zeros there. f32 or
-    /// bf16, bias f32, C a multiple of 4. Does not synchronise.
+    /// windows (B·⌈H/P⌉·⌈W/Q⌉, P, Q, C) = x (B, H, W, C) + bias (C), padded tokens = bias, as if x had zeros there. f32
+    /// or bf16, bias f32, C a multiple of 4. Does not synchronise.
     /// </summary>
     public static void Partition(Gpu gpu, Tensor x, Tensor bias, Tensor windows)
     {
@@ -25,7 +25,9 @@ public static class Window
             x, bias, windows, h, w, p, q, (int)windows.Shape.Rows, c);
     }
 
-    /// <summary>y (B, H, W, C) = the grid that windows (B·⌈H/P⌉·⌈W/Q⌉, P, Q, C) make, without padding. Does not synchronise.</summary>
+    /// <summary>
+    /// y (B, H, W, C) = the grid that windows (B·⌈H/P⌉·⌈W/Q⌉, P, Q, C) make, without padding. Does not synchronise.
+    /// </summary>
     public static void Reverse(Gpu gpu, Tensor windows, Tensor y)
     {
         (int h, int w, int p, int q, int c) = Check("Window.Reverse", y, windows);

@@ -1,5 +1,5 @@
-// Reads the comment above a kernel in a .cu file, in the form that kernels/README.md gives. A header that serves several
-// entries has alternatives in braces in its name: attention_fwd_bf16_k{64,80}_w{64,32,16}.
+// Reads the comment above a kernel in a .cu file, in the form that kernels/README.md gives. A header that serves
+// several entries has alternatives in braces in its name: attention_fwd_bf16_k{64,80}_w{64,32,16}.
 using System.Text.RegularExpressions;
 
 namespace EpSam.Native.Tests.Kernels;
@@ -51,6 +51,8 @@ internal sealed partial record KernelHeader(string File, string Name, IReadOnlyD
     [GeneratedRegex(@"^// ([a-z0-9_{},]+_(?:fwd|bwd|step)_[a-z0-9_{},]+):")]
     private static partial Regex TitlePattern();
 
-    [GeneratedRegex(@"(?:^//   |   )(in|out|args|launch|needs|bytes|accuracy|order) +(.*?)(?=   +(?:in|out|args|launch|needs|bytes|accuracy|order) |$)")]
+    const string FieldName = "in|out|args|launch|needs|bytes|accuracy|order";
+
+    [GeneratedRegex($"(?:^//   |   )({FieldName}) +(.*?)(?=   +(?:{FieldName}) |$)")]
     private static partial Regex FieldPattern();
 }

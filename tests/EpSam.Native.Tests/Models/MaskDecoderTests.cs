@@ -163,8 +163,8 @@ public sealed class MaskDecoderTests
         });
     }
 
-    // As planned for the published sizes: a prompt adds two streams of image size, the attention's log-sum-exp of 8 heads,
-    // and what its few tokens need; its masks are the caller's.
+    // As planned for the published sizes: a prompt adds two streams of image size, the attention's log-sum-exp of 8
+    // heads, and what its few tokens need; its masks are the caller's.
     [Test]
     public void MorePrompts_TakeTwoStreamsOfMemoryEach([Values] bool bf16, [Values] bool masks)
     {

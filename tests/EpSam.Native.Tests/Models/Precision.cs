@@ -8,7 +8,8 @@ internal static class Precision
         double error = SamRun.RelativeError(masks, rounded), share = IoU(masks, rounded);
         double quality = iou.Zip(roundedIou, (a, b) => Math.Abs(a - b)).Max();
         TestContext.Out.WriteLine(
-            $"{name,-18} logits off by {error:P2} of their size, mask IoU {share:F4}, predicted IoU off by {quality:F4}");
+            $"{name,-18} logits off by {error:P2} of their size, mask IoU {share:F4}, predicted IoU "
+            + $"off by {quality:F4}");
         Assert.That(share, Is.GreaterThanOrEqualTo(0.99), name);
     }
 

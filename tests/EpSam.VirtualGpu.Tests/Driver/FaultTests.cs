@@ -68,8 +68,8 @@ public sealed unsafe class FaultTests
         _cu.Check(_cu.cuCtxSetCurrent(_gpu.Context));
     }
 
-    // Without checks a kernel may write far from any allocation. Here it waits until such a word is zero again: the pages
-    // are taken back while it runs. What is allocated, small and large, stays.
+    // Without checks a kernel may write far from any allocation. Here it waits until such a word is zero again: the
+    // pages are taken back while it runs. What is allocated, small and large, stays.
     [Test]
     public void StrayPages_OfAKernelWithoutChecks_AreTakenBackWhileItRuns_AllocationsStay()
     {

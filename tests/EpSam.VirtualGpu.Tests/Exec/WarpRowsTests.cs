@@ -12,7 +12,8 @@ namespace EpSam.VirtualGpu.Tests.Exec;
 
 internal sealed unsafe class WarpRowsTests
 {
-    // Each thread stores tid.x / 32, tid.x & -32, tid.x < 32, (64 + tid.x) / 32 and tid.y, a decimal digit or more each.
+    // Each thread stores tid.x / 32, tid.x & -32, tid.x < 32, (64 + tid.x) / 32 and tid.y, a
+    // decimal digit or more each.
     const string Kernel = ".version 7.5\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
         + ".reg .b64 %p, %a;\n.reg .b32 %t, %y, %z, %n, %h, %b, %m, %s, %i, %r<8>;\n.reg .pred %q;\n"
         + "mov.u32 %t, %tid.x;\nmov.u32 %y, %tid.y;\nmov.u32 %z, %tid.z;\nmov.u32 %n, %ntid.x;\nmov.u32 %h, %ntid.y;\n"
@@ -58,7 +59,8 @@ internal sealed unsafe class WarpRowsTests
         PtxModule module = Parser.Parse(
             ".version 7.5\n.target sm_80\n.address_size 64\n.visible .entry k(.param .u64 out)\n{\n"
             + ".reg .b64 %p;\n.reg .b32 %t, %c, %s, %i, %r;\n.reg .pred %q;\nmov.u32 %t, %tid.x;\n"
-            + "mov.u32 %c, %ctaid.x;\nsetp.gt.u32 %q, %t, 3;\n" + body + "\nld.param.u64 %p, [out];\nst.global.u32 [%p], %r;\nret;\n}\n");
+            + "mov.u32 %c, %ctaid.x;\nsetp.gt.u32 %q, %t, 3;\n" + body
+            + "\nld.param.u64 %p, [out];\nst.global.u32 [%p], %r;\nret;\n}\n");
         Kernel kernel = Program.Build(module, module.Find("k")!, new Dictionary<string, ulong>()).Kernel;
         Liveness liveness = Liveness.Run(kernel);
         int[] meetings = ControlFlow.PostDominators(kernel);

@@ -1,5 +1,6 @@
-// The sizes of a Segment Anything model: the three published ones, a JSON file, or what a checkpoint's shapes tell. Shapes
-// do not tell the number of heads of the mask decoder; all else is inferred.
+// The sizes of a Segment Anything model: the three published ones, a JSON file, or what a checkpoint's shapes tell.
+// Shapes do not tell the number of heads of the mask decoder; all else is inferred.
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using EpSam.Native.Nn;
@@ -100,18 +101,21 @@ public sealed record SamConfig
             ("image_size", ImageSize), ("embed_dim", EmbedDim), ("depth", Depth), ("heads", Heads), ("mlp_dim", MlpDim),
             ("window_size", WindowSize), ("out_channels", OutChannels), ("mask_in_channels", MaskInChannels),
             ("decoder_depth", DecoderDepth), ("decoder_heads", DecoderHeads), ("decoder_mlp_dim", DecoderMlpDim),
-            ("iou_head_hidden_dim", IouHeadHiddenDim), ("iou_head_depth", IouHeadDepth), ("multimask_outputs", MultimaskOutputs),
+            ("iou_head_hidden_dim", IouHeadHiddenDim), ("iou_head_depth", IouHeadDepth),
+            ("multimask_outputs", MultimaskOutputs),
         })
         {
             if (value is < 1 or > 1 << 16) throw new SamConfigException($"{name} must be 1 to 65536, got {value}");
         }
         Require(PatchSize == 16, $"patch_size must be 16, got {PatchSize}");
-        Require(ImageSize % PatchSize == 0, $"image_size must be a multiple of patch_size {PatchSize}, got {ImageSize}");
+        Require(ImageSize % PatchSize == 0,
+            $"image_size must be a multiple of patch_size {PatchSize}, got {ImageSize}");
         Require(EmbedDim % Heads == 0 && HeadSize is 16 or 32 or 64 or 80,
             $"embed_dim / heads must be 16, 32, 64 or 80, got {EmbedDim} / {Heads}");
         Require(MlpDim % 4 == 0, $"mlp_dim must be a multiple of 4, got {MlpDim}");
         Require(OutChannels % 4 == 0, $"out_channels must be a multiple of 4, got {OutChannels}");
-        Require(OutChannels % DecoderHeads == 0, $"out_channels {OutChannels} must be a multiple of decoder_heads {DecoderHeads}");
+        Require(OutChannels % DecoderHeads == 0,
+            $"out_channels {OutChannels} must be a multiple of decoder_heads {DecoderHeads}");
         foreach (int block in GlobalBlocks)
             Require(block >= 0 && block < Depth, $"global_blocks must be 0 to {Depth - 1}, got {block}");
     }
@@ -130,21 +134,25 @@ public sealed record SamConfig
     }
 
     /// <summary>
-    /// From the shapes of a checkpoint: all but the decoder's heads. Throws <see cref="SamConfigException"/> when it is no SAM.
+    /// From the shapes of a checkpoint: all but the decoder's heads. Throws
+    /// <see cref="SamConfigException"/> when it is no SAM.
     /// </summary>
     public static SamConfig Infer(IParameterSource source, int decoderHeads = 8)
     {
         const string Encoder = "image_encoder.", Decoder = "mask_decoder.";
-        Shape patch = Need(source, Encoder + "patch_embed.proj.weight", 4), grid = Need(source, Encoder + "pos_embed", 4);
+        Shape patch = Need(source, Encoder + "patch_embed.proj.weight", 4),
+            grid = Need(source, Encoder + "pos_embed", 4);
         Shape relative = Need(source, Encoder + "blocks.0.attn.rel_pos_h", 2);
         int depth = Count(source, Encoder + "blocks.{0}.norm1.weight");
-        long[] lengths = [.. Enumerable.Range(0, depth).Select(i => Need(source, $"{Encoder}blocks.{i}.attn.rel_pos_h", 2)[0])];
+        long[] lengths =
+            [.. Enumerable.Range(0, depth).Select(i => Need(source, $"{Encoder}blocks.{i}.attn.rel_pos_h", 2)[0])];
         long whole = 2 * grid[1] - 1;
         Require(relative[1] > 0 && patch[2] > 0, "a checkpoint with empty tensors");
         SamConfig config = new()
         {
             ImageSize = Size(grid[1] * patch[2]), PatchSize = Size(patch[2]), EmbedDim = Size(patch[0]), Depth = depth,
-            Heads = Size(patch[0] / relative[1]), MlpDim = Size(Need(source, Encoder + "blocks.0.mlp.lin1.weight", 2)[0]),
+            Heads = Size(patch[0] / relative[1]),
+            MlpDim = Size(Need(source, Encoder + "blocks.0.mlp.lin1.weight", 2)[0]),
             WindowSize = Size((lengths.Where(l => l != whole).DefaultIfEmpty(27).First() + 1) / 2),
             GlobalBlocks = [.. Enumerable.Range(0, depth).Where(i => lengths[i] == whole)],
             OutChannels = Size(Need(source, Encoder + "neck.0.weight", 4)[0]),
@@ -153,7 +161,8 @@ public sealed record SamConfig
         {
             config = config with
             {
-                DecoderHeads = decoderHeads, DecoderDepth = Count(source, Decoder + "transformer.layers.{0}.norm1.weight"),
+                DecoderHeads = decoderHeads,
+                DecoderDepth = Count(source, Decoder + "transformer.layers.{0}.norm1.weight"),
                 MaskInChannels = Size(Need(source, "prompt_encoder.mask_downscaling.3.weight", 4)[0]),
                 DecoderMlpDim = Size(Need(source, Decoder + "transformer.layers.0.mlp.lin1.weight", 2)[0]),
                 IouHeadHiddenDim = Size(Need(source, Decoder + "iou_prediction_head.layers.0.weight", 2)[0]),
@@ -166,14 +175,16 @@ public sealed record SamConfig
     }
 
     static Shape Need(IParameterSource source, string name, int rank) =>
-        !source.TryGetShape(name, out Shape shape) ? throw new SamConfigException($"not a SAM checkpoint: {name} is missing")
-        : shape.Rank != rank ? throw new SamConfigException($"not a SAM checkpoint: {name} must have {rank} axes, got {shape}")
+        !source.TryGetShape(name, out Shape shape)
+            ? throw new SamConfigException($"not a SAM checkpoint: {name} is missing")
+        : shape.Rank != rank
+            ? throw new SamConfigException($"not a SAM checkpoint: {name} must have {rank} axes, got {shape}")
         : shape;
 
     static int Count(IParameterSource source, string pattern)
     {
         int count = 0;
-        while (source.TryGetShape(string.Format(System.Globalization.CultureInfo.InvariantCulture, pattern, count), out _)) count++;
+        while (source.TryGetShape(string.Format(CultureInfo.InvariantCulture, pattern, count), out _)) count++;
         return count;
     }
 
