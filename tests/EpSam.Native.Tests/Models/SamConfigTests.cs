@@ -65,20 +65,4 @@ public sealed class SamConfigTests
     public void Grid_OfAnotherSize_IsResampledAlongBothAxes() => Assert.That(
         PositionTables.Grid([0, 4, 8, 12], new Shape(1, 2, 2, 1), new Shape(1, 4, 2, 1)),
         Is.EqualTo(new float[] { 0, 4, 2, 6, 6, 10, 8, 12 }));
-
-    // The reference's get_rel_pos, whose result is the resampled table's row of each pair of query and key.
-    [TestCase(7, 9)]
-    [TestCase(14, 127)]
-    [TestCase(64, 27)]
-    public void Rows_AgainstTheGoldens_AreWithinTheirTolerance(int size, int length)
-    {
-        Golden golden = Golden.Open("s01_sam_tiny/attention_cases.safetensors");
-        string name = $"relpos/{size}_{size}_{length}/R";
-        float[] table = FormulaParameters.Floats($"input:s01/relpos/{size}_{size}_{length}/table", length * 6, 0.1);
-        float[] rows = PositionTables.Rows(table, new Shape(length, 6), new Shape(2 * size - 1, 6));
-        float[] actual = new float[size * size * 6];
-        for (int i = 0; i < actual.Length; i++)
-            actual[i] = rows[(i / 6 / size - i / 6 % size + size - 1) * 6 + i % 6];
-        Assert.That(golden.Compare(name, actual), Is.LessThanOrEqualTo(1));
-    }
 }
