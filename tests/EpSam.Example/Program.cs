@@ -15,7 +15,7 @@ SamPredictor predictor = new(model);
 predictor.SetImage(photo.Pixels, photo.Height, photo.Width);
 
 SamPoint middle = new(photo.Width / 2, photo.Height / 2), corner = new(0, 0, PointLabel.Background);
-SamPrediction guess = predictor.Predict(new SamPrompt { Points = [middle] }); // three masks: a part may be meant, or the whole
+SamPrediction guess = predictor.Predict(new SamPrompt { Points = [middle] }); // three masks, from part to whole
 SamPrompt clearer = new() { Points = [middle, corner], Mask = guess.LowResLogits[guess.Best] };
 SamPrediction answer = predictor.Predict(clearer, multimask: false);
 byte[] mask = answer.Masks[0]; // 0 and 1, photo.Height rows of photo.Width

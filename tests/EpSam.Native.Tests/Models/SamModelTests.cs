@@ -29,7 +29,8 @@ public sealed class SamModelTests
     }
 
     /// <summary>Shapes of a model without values.</summary>
-    sealed class Shapes(FormulaParameters of, Func<string, bool>? without = null, params string[] extra) : IParameterSource
+    sealed class Shapes(FormulaParameters of, Func<string, bool>? without = null, params string[] extra)
+        : IParameterSource
     {
         public IEnumerable<string> Names => of.Names.Where(n => without?.Invoke(n) != true).Concat(extra);
         public bool TryGetShape(string name, out Shape shape)
@@ -59,7 +60,7 @@ public sealed class SamModelTests
     [Test]
     public void Load_OfASmallModelAsAPublishedOne_AdvisesItsOwnSizes()
     {
-        CheckpointException e = Refused(new Shapes(SamRig.Formula(SamRig.Tiny)), SamConfig.VitB);
+        CheckpointException e = Refused(new Shapes(SamRig.Formula(SamRig.Small)), SamConfig.VitB);
         Assert.That(e.Message, Does.EndWith("; it fits the sizes that its own shapes tell: give none"));
     }
 
@@ -72,39 +73,49 @@ public sealed class SamModelTests
         e = Refused(new Shapes(tiny, null, "mask_decoder.surplus"), SamRig.Tiny);
         Assert.That(e.Message, Does.Contain("1 unexpected: mask_decoder.surplus;"));
         // what some tools save beside the weights
-        Assert.DoesNotThrow(() => SamModel.Load(_gpu, new Shapes(tiny, null, "pixel_mean", "pixel_std"), SamRig.Tiny).Dispose());
+        Shapes constants = new(tiny, null, "pixel_mean", "pixel_std");
+        Assert.DoesNotThrow(() => SamModel.Load(_gpu, constants, SamRig.Tiny).Dispose());
     }
 
     [Test]
     public void Load_OfSomethingElse_SaysWhatItIs()
     {
-        FormulaParameters tiny = SamRig.Formula(SamRig.Tiny);
-        CheckpointException e = Refused(new Shapes(tiny, n => n.StartsWith("mask_decoder.", StringComparison.Ordinal)), null);
-        Assert.That(e.Message, Does.Contain("missing: mask_decoder."));
-        e = Refused(new Shapes(tiny, n => n.StartsWith("mask_decoder.", StringComparison.Ordinal)), SamRig.Tiny);
-        Assert.That(e.Message, Does.Contain("missing: mask_decoder."));
-        e = Refused(new Shapes(tiny, n => n.StartsWith("prompt_encoder.", StringComparison.Ordinal)), SamRig.Tiny);
+        FormulaParameters small = SamRig.Formula(SamRig.Small);
+        bool OfDecoder(string name) => name.StartsWith("mask_decoder.", StringComparison.Ordinal);
+        foreach (SamConfig? config in new[] { null, SamRig.Small })
+            Assert.That(Refused(new Shapes(small, OfDecoder), config).Message, Does.Contain("missing: mask_decoder."));
+        CheckpointException e =
+            Refused(new Shapes(small, n => n.StartsWith("prompt_encoder.", StringComparison.Ordinal)), SamRig.Small);
         Assert.That(e.Message, Does.Contain("17 missing: prompt_encoder."));
-        e = Refused(new Shapes(tiny, n => !n.StartsWith("mask_decoder.", StringComparison.Ordinal)), null);
+        e = Refused(new Shapes(small, n => !OfDecoder(n)), null);
         Assert.That(e.Message, Does.Contain("the source is a mask decoder alone").And.Contain("as overlay"));
-        e = Refused(new Shapes(SamRig.Formula(SamRig.Tiny), _ => true, "layer1.0.conv1.weight", "fc.weight"), null);
+        e = Refused(new Shapes(small, _ => true, "layer1.0.conv1.weight", "fc.weight"), null);
         Assert.That(e.Message, Does.Contain("is no SAM").And.Contain("2 unexpected: layer1.0.conv1.weight, fc.weight"));
     }
 
     [Test]
     public void Load_WithoutSizes_TakesThemFromTheShapes()
     {
-        using SamModel model = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)));
-        Assert.That(model.Config, Is.EqualTo(SamRig.Tiny with { DecoderHeads = 8 }));
+        using SamModel model = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Small)));
+        Assert.That(model.Config, Is.EqualTo(SamRig.Small));
         Assert.That((model.LowResSize, model.MultimaskOutputs), Is.EqualTo((64, 3)));
         Assert.That(_device.Allocations, Is.EqualTo(1));
+    }
+
+    [Test]
+    public void Load_WithoutSizesAndWithOtherHeads_AsksForThem()
+    {
+        SamConfigException e = Assert.Throws<SamConfigException>(() =>
+            SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny))))!;
+        Assert.That(e.Message, Does.Contain("64 / 8").And.Contain("decoder_heads").And.EndWith("give its sizes"));
     }
 
     // Another resolution than the checkpoint's: positional tables are resampled.
     [Test]
     public void Load_AtAnotherResolution_Fits()
     {
-        using SamModel model = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny with { ImageSize = 320 });
+        SamConfig larger = SamRig.Tiny with { ImageSize = 320 };
+        using SamModel model = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), larger);
         Assert.That(model.LowResSize, Is.EqualTo(80));
     }
 
@@ -118,18 +129,21 @@ public sealed class SamModelTests
             tiny.TryGetShape(n, out Shape shape);
             float[] values = new float[shape.Count];
             tiny.Read(n, values);
-            return new TensorEntry(n, [.. Enumerable.Range(0, shape.Rank).Select(i => shape[i])], [.. values.Select(v => v * scale)]);
+            long[] sizes = [.. Enumerable.Range(0, shape.Rank).Select(i => shape[i])];
+            return new TensorEntry(n, sizes, [.. values.Select(v => v * scale)]);
         })];
         bool OfDecoder(string name) => name.StartsWith("mask_decoder.", StringComparison.Ordinal);
         using (StateDict whole = new(Entries(_ => true, 1))) whole.Save(Name("whole.safetensors"));
         using (StateDict decoder = new(Entries(OfDecoder, 0.5f))) decoder.Save(Name("decoder.safetensors"));
-        using (StateDict mixed = new([.. Entries(n => !OfDecoder(n), 1), .. Entries(OfDecoder, 0.5f)])) mixed.Save(Name("mixed.safetensors"));
+        using (StateDict mixed = new([.. Entries(n => !OfDecoder(n), 1), .. Entries(OfDecoder, 0.5f)]))
+            mixed.Save(Name("mixed.safetensors"));
 
         float[][] Scores(string file, string? overlay)
         {
             VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new());
             using Gpu gpu = new(card.Driver, card.Blas);
-            using SamModel model = SamModel.Load(gpu, Name(file), SamRig.Tiny, null, overlay is null ? null : Name(overlay));
+            string? upper = overlay is null ? null : Name(overlay);
+            using SamModel model = SamModel.Load(gpu, Name(file), SamRig.Tiny, null, upper);
             SamPredictor predictor = new(model);
             predictor.SetImage(SamRig.Picture(50, 60), 50, 60);
             return [.. predictor.Predict(SamPrompt.OfPoint(5, 5)).LowResLogits];
@@ -138,31 +152,30 @@ public sealed class SamModelTests
         Assert.That(Scores("whole.safetensors", "decoder.safetensors"), Is.EqualTo(wanted));
         Assert.That(Scores("whole.safetensors", null), Is.Not.EqualTo(wanted));
 
-        using (StateDict other = new([new TensorEntry("decoder.weight", [1], new float[1])])) other.Save(Name("other.safetensors"));
+        using (StateDict other = new([new TensorEntry("decoder.weight", [1], new float[1])]))
+            other.Save(Name("other.safetensors"));
         CheckpointException e = Assert.Throws<CheckpointException>(() =>
             SamModel.Load(_gpu, Name("whole.safetensors"), SamRig.Tiny, null, Name("other.safetensors")))!;
         Assert.That(e.Message, Does.Contain("whole.safetensors with ").And.Contain("1 unexpected: decoder.weight"));
-        foreach (string file in new[] { "whole", "decoder", "mixed", "other" }) File.Delete(Name(file + ".safetensors"));
+        foreach (string file in new[] { "whole", "decoder", "mixed", "other" })
+            File.Delete(Name(file + ".safetensors"));
     }
 
     [Test]
     public void Budget_TooSmall_SaysWhatWouldFit()
     {
         SamOptions options = new() { PromptsPerPass = 64 };
+        Shapes tiny = new(SamRig.Formula(SamRig.Tiny));
+        string Refusal(long budget) => Assert.Throws<BudgetException>(() =>
+            SamModel.Load(_gpu, tiny, SamRig.Tiny, options with { MemoryBudget = budget }))!.Message;
         long smaller = SamModel.PlanOf(SamRig.Tiny, options with { PromptsPerPass = 16 }).Peak;
-        BudgetException e = Assert.Throws<BudgetException>(() =>
-            SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny, options with { MemoryBudget = smaller }))!;
-        Assert.That(e.Message, Does.Contain($"16 prompts per pass fits with {Sizes.Text(smaller)}"));
-        Assert.That(_device.Allocations, Is.Zero);
-        e = Assert.Throws<BudgetException>(() =>
-            SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny, options with { MemoryBudget = 1 << 20 }))!;
-        Assert.That(e.Message, Does.Contain("nothing smaller"));
+        Assert.That(Refusal(smaller), Does.Contain($"16 prompts per pass fits with {Sizes.Text(smaller)}"));
         long one = SamModel.PlanOf(SamRig.Tiny, options with { PromptsPerPass = 1, ImagesPerPass = 1 }).Peak;
-        e = Assert.Throws<BudgetException>(() =>
-            SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny, options with { MemoryBudget = one - 1 }))!;
-        Assert.That(e.Message, Does.Contain("bf16 with "));
-        using SamModel fits = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny,
-            options with { PromptsPerPass = 16, MemoryBudget = smaller });
+        Assert.That(Refusal(one - 1), Does.Contain("bf16 with "));
+        Assert.That(Refusal(1 << 20), Does.Contain("nothing smaller"));
+        Assert.That(_device.Allocations, Is.Zero);
+        SamOptions fitting = options with { PromptsPerPass = 16, MemoryBudget = smaller };
+        SamModel.Load(_gpu, tiny, SamRig.Tiny, fitting).Dispose();
         Assert.That(_device.PeakBytes, Is.EqualTo(smaller));
     }
 

@@ -13,6 +13,11 @@ internal sealed class SamRig : IDisposable
 {
     public static SamConfig Tiny => TinyModel.Config;
 
+    /// <summary>
+    /// The same with a wider decoder: it has 8 heads, as the published models, so its shapes tell all.
+    /// </summary>
+    public static SamConfig Small { get; } = TinyModel.Config with { OutChannels = 256, DecoderHeads = 8 };
+
     public VirtualGpu.VirtualGpu Card { get; }
     public Gpu Gpu { get; }
     public SamModel Model { get; }

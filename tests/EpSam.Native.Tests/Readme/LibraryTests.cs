@@ -16,7 +16,8 @@ public sealed class LibraryTests
     public void Readme_ShowsTheProgramThatIsRunHere()
     {
         string readme = File.ReadAllText(RepositoryRoot.File("README.md")).ReplaceLineEndings("\n");
-        string program = File.ReadAllText(RepositoryRoot.File("tests/EpSam.Example/Program.cs")).ReplaceLineEndings("\n");
+        string file = RepositoryRoot.File("tests/EpSam.Example/Program.cs");
+        string program = File.ReadAllText(file).ReplaceLineEndings("\n");
         Assert.That(readme, Does.Contain($"```csharp\n{program}```\n"));
         Assert.That(program.Split('\n').Count(l => l.Length > 0), Is.LessThanOrEqualTo(30), "a short program");
     }
@@ -27,7 +28,7 @@ public sealed class LibraryTests
         string picture = Golden.Find("images/dog_h201_w173.png");
         Imaging.VipsLibrary.RequireOrSkip();
         string checkpoint = Path.Combine(TestContext.CurrentContext.WorkDirectory, "small.safetensors");
-        FormulaParameters formula = SamRig.Formula(SamRig.Tiny);
+        FormulaParameters formula = SamRig.Formula(SamRig.Small);
         using (StateDict weights = new(formula.Names.Select(name =>
         {
             formula.TryGetShape(name, out Shape shape);

@@ -12,7 +12,8 @@ namespace EpSam.Native.Models.Sam;
 /// <summary>Images to embeddings. Its parameters are placed when it is made, and filled by Parameters.Load.</summary>
 public sealed class ImageEncoder
 {
-    internal const float Eps = 1e-6f; // of all norms here and of LayerNorm2d; PyTorch's default 1e-5 is the mask decoder's
+    // Of all norms here and of LayerNorm2d; PyTorch's default 1e-5 is the mask decoder's.
+    internal const float Eps = 1e-6f;
 
     readonly SamConfig _config;
     readonly DType _type;
@@ -32,7 +33,8 @@ public sealed class ImageEncoder
         long grid = config.GridSize;
         _posEmbed = parameters.Table($"{name}.pos_embed", PositionTables.Grid, 1, grid, grid, config.EmbedDim);
         _patchEmbed = new PatchEmbed(config, parameters, $"{name}.patch_embed");
-        _blocks = [.. Enumerable.Range(0, config.Depth).Select(i => new Block(config, parameters, $"{name}.blocks.{i}", i))];
+        _blocks = [.. Enumerable.Range(0, config.Depth)
+            .Select(i => new Block(config, parameters, $"{name}.blocks.{i}", i))];
         _neck = new Neck(config, parameters, $"{name}.neck");
     }
 
@@ -103,7 +105,8 @@ sealed class PatchEmbed(SamConfig config, Parameters parameters, string name)
     static readonly float[] Mean = [123.675f, 116.28f, 103.53f], Deviation = [58.395f, 57.12f, 57.375f];
 
     readonly DType _type = parameters.Type;
-    readonly Tensor _weight = parameters.Matrix($"{name}.proj.weight", config.EmbedDim, 3, config.PatchSize, config.PatchSize);
+    readonly Tensor _weight =
+        parameters.Matrix($"{name}.proj.weight", config.EmbedDim, 3, config.PatchSize, config.PatchSize);
     readonly Tensor _bias = parameters.Vector($"{name}.proj.bias", config.EmbedDim);
 
     public void Forward(Arena arena, Tensor images, Tensor x)
@@ -177,7 +180,8 @@ sealed class Block
         Tensor qkv = arena.Take("qkv", _type, new Shape(windows, p, q, 3 * e));
         using (arena.Scope("in"))
         {
-            Tensor y = arena.Take("norm1", _type, x.Shape), product = arena.Take("product", _type, new Shape(b, h, w, 3 * e));
+            Tensor y = arena.Take("norm1", _type, x.Shape);
+            Tensor product = arena.Take("product", _type, new Shape(b, h, w, 3 * e));
             _norm1.Forward(arena, x, y);
             _qkv.Multiply(gpu, y, product);
             Window.Partition(gpu, product, _qkv.Bias, qkv);

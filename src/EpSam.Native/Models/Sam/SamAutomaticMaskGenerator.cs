@@ -28,8 +28,8 @@ public sealed class SamAutomaticMaskGenerator(SamModel model, AutomaticMaskOptio
         IProgress<double>? progress = null, CancellationToken cancel = default)
     {
         int batch = Math.Min(_options.PointsPerBatch, model.Options.PromptsPerPass);
-        Predictor predictor = new(model);
-        return AutomaticMasks.Generate(predictor, rgb, height, width, _options with { PointsPerBatch = batch }, progress, cancel);
+        AutomaticMaskOptions passes = _options with { PointsPerBatch = batch };
+        return AutomaticMasks.Generate(new Predictor(model), rgb, height, width, passes, progress, cancel);
     }
 
     sealed class Predictor(SamModel model) : IMaskPredictor, IMaskBatch

@@ -17,8 +17,8 @@ public sealed class SamEmbedding
 
     internal SamEmbedding(int height, int width, int imageSize, DType precision, int grid, int channels, byte[] bytes)
     {
-        (Height, Width, ImageSize, Precision, GridSize, Channels) = (height, width, imageSize, precision, grid, channels);
-        _bytes = bytes;
+        (Height, Width, ImageSize) = (height, width, imageSize);
+        (Precision, GridSize, Channels, _bytes) = (precision, grid, channels, bytes);
     }
 
     /// <summary>Rows of the original image.</summary>
@@ -84,13 +84,14 @@ public sealed class SamEmbedding
         entry.ReadFloats(0, planes);
         for (int i = 0; i < values.Length; i++) values[i] = planes[i % channels * tokens + i / channels];
         DType precision = entry.Type == ElementType.BF16 ? DType.BF16 : DType.F32;
-        return new SamEmbedding(Size("original_height"), Size("original_width"), Size("image_size"), precision, grid, channels,
-            Encode(values, precision));
+        return new SamEmbedding(Size("original_height"), Size("original_width"), Size("image_size"), precision, grid,
+            channels, Encode(values, precision));
 
         int Size(string name) => file.Metadata.TryGetValue(name, out object? value) && value is string text
             && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int size) && size is >= 1
             ? size
-            : throw new CheckpointException(CheckpointError.KeysDiffer, $"{path} is no saved embedding: its metadata lacks {name}");
+            : throw new CheckpointException(CheckpointError.KeysDiffer,
+                $"{path} is no saved embedding: its metadata lacks {name}");
     }
 
     /// <summary>The bytes in another precision; rounding to bf16 is to nearest, ties to even.</summary>

@@ -24,11 +24,26 @@ internal static class SamKeys
         }
         if (!source.Names.Any(n => n.StartsWith("image_encoder.", StringComparison.Ordinal)))
             Compare(source, config ?? SamConfig.VitB).Require($"{what} is no SAM, it has no image encoder");
-        SamConfig sizes = config ?? SamConfig.Infer(source);
-        sizes.Check();
+        SamConfig sizes = config ?? Infer(source, what);
+        sizes.CheckDecoder();
         KeyComparison keys = Compare(source, sizes);
         if (!keys.IsMatch) keys.Require($"{what} is not {Name(sizes)}", Advice(source, config is not null));
         return sizes;
+    }
+
+    static SamConfig Infer(IParameterSource source, string what)
+    {
+        try
+        {
+            SamConfig sizes = SamConfig.Infer(source);
+            sizes.CheckDecoder();
+            return sizes;
+        }
+        catch (SamConfigException e)
+        {
+            throw new SamConfigException($"{what}: {e.Message}; shapes do not tell decoder_heads, 8 was taken: if it has "
+                + "others, give its sizes");
+        }
     }
 
     /// <summary>Against the names and shapes that a model of these sizes declares.</summary>

@@ -22,8 +22,11 @@ internal sealed class SamMasks(Arena arena, SamConfig config)
     byte[] _table = [];
 
     /// <summary>Takes what any mask takes: for planning.</summary>
-    public void Rehearse() => Threshold(new Tensor(default, DType.F32, new Shape(1, 4 * config.GridSize, 4 * config.GridSize)),
-        config.ImageSize, config.ImageSize, 0, 0, new byte[config.ImageSize * config.ImageSize]);
+    public void Rehearse()
+    {
+        Tensor logits = new(default, DType.F32, new Shape(1, 4 * config.GridSize, 4 * config.GridSize));
+        Threshold(logits, config.ImageSize, config.ImageSize, 0, 0, []);
+    }
 
     /// <summary>
     /// logits (1, 4H, 4W) to the mask of an image of height x width: 1 where a logit is above the threshold, or with an
@@ -33,7 +36,8 @@ internal sealed class SamMasks(Arena arena, SamConfig config)
         Tensor logits, int height, int width, double threshold, double offset, Span<byte> mask)
     {
         // torch compares a float tensor with the number rounded to float
-        (float at, float high, float low) = ((float)threshold, (float)(threshold + offset), (float)(threshold - offset));
+        (float at, float high, float low) =
+            ((float)threshold, (float)(threshold + offset), (float)(threshold - offset));
         using ArenaScope scope = arena.Scope("masks");
         Work work = Begin(height, width);
         Span<int> counts = stackalloc int[2];

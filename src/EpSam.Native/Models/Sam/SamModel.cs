@@ -62,7 +62,8 @@ public sealed class SamModel : IDisposable
     /// names the missing and unexpected ones and the type that would fit.</exception>
     /// <exception cref="SamConfigException">The sizes are impossible or cannot be told.</exception>
     /// <exception cref="BudgetException">The plan is over the budget; the message says what would fit.</exception>
-    public static SamModel Load(Gpu gpu, string path, SamConfig? config = null, SamOptions? options = null, string? overlay = null)
+    public static SamModel Load(
+        Gpu gpu, string path, SamConfig? config = null, SamOptions? options = null, string? overlay = null)
     {
         using StateDict file = Checkpoint.Open(path);
         using StateDict? upper = overlay is null ? null : Checkpoint.Open(overlay);
@@ -72,7 +73,8 @@ public sealed class SamModel : IDisposable
     }
 
     /// <summary>As the other, from parameters of any kind.</summary>
-    public static SamModel Load(Gpu gpu, IParameterSource source, SamConfig? config = null, SamOptions? options = null) =>
+    public static SamModel Load(
+        Gpu gpu, IParameterSource source, SamConfig? config = null, SamOptions? options = null) =>
         Load(gpu, source, config, options, "the source");
 
     static SamModel Load(Gpu gpu, IParameterSource source, SamConfig? config, SamOptions? options, string what)
@@ -99,15 +101,19 @@ public sealed class SamModel : IDisposable
     /// <summary>What needs less memory, the best first: smaller passes, then bf16, then both.</summary>
     public static IEnumerable<(string What, Func<Plan> Plan)> Alternatives(SamConfig config, SamOptions options)
     {
-        foreach (SamOptions o in options.Precision == DType.BF16 ? [options] : new[] { options, options with { Precision = DType.BF16 } })
+        foreach (DType precision in options.Precision == DType.BF16 ? [DType.BF16] : new[] { DType.F32, DType.BF16 })
         {
-            string type = o.Precision == options.Precision ? "" : "bf16 with ";
-            for (int prompts = o.PromptsPerPass; prompts >= 1; prompts /= 2)
+            string type = precision == options.Precision ? "" : "bf16 with ";
+            for (int prompts = options.PromptsPerPass; prompts >= 1; prompts /= 2)
             {
-                SamOptions smaller = o with { PromptsPerPass = prompts, ImagesPerPass = Math.Min(o.ImagesPerPass, prompts) };
-                if (smaller == options) continue;
-                string passes = $"{type}{prompts} prompts per pass";
-                yield return (passes, () => PlanOf(config, smaller));
+                int images = Math.Min(options.ImagesPerPass, prompts);
+                SamOptions smaller = options with
+                {
+                    Precision = precision, PromptsPerPass = prompts, ImagesPerPass = images,
+                    ImagesPerEncoding = Math.Min(options.ImagesPerEncoding, images),
+                };
+                string what = $"{type}{prompts} prompts per pass";
+                if (smaller != options) yield return (what, () => PlanOf(config, smaller));
             }
         }
     }
@@ -120,7 +126,10 @@ public sealed class SamModel : IDisposable
     {
         const float Most = 6.9067548f; // ln(0.999 / 0.001): a sure model's logit
         if (height < 1 || width < 1 || mask.Length != (long)height * width)
-            throw new ArgumentException($"a mask of {height} x {width} was expected, got {mask.Length} values", nameof(mask));
+        {
+            throw new ArgumentException(
+                $"a mask of {height} x {width} was expected, got {mask.Length} values", nameof(mask));
+        }
         byte[] shades = new byte[mask.Length];
         for (int i = 0; i < shades.Length; i++) shades[i] = mask[i] == 0 ? (byte)0 : (byte)255;
         (int rows, int columns) = new ResizeLongestSide(LowResSize).Size(height, width);
@@ -147,11 +156,16 @@ public sealed class SamModel : IDisposable
     internal void Expect(SamEmbedding image)
     {
         ArgumentNullException.ThrowIfNull(image);
-        if ((image.ImageSize, image.GridSize, image.Channels) != (Config.ImageSize, Config.GridSize, Config.OutChannels))
-            throw new ArgumentException(
-                $"the embedding ({image.GridSize}, {image.GridSize}, {image.Channels}) of images of {image.ImageSize} pixels is not "
-                + $"this model's: ({Config.GridSize}, {Config.GridSize}, {Config.OutChannels}) of {Config.ImageSize} pixels");
+        (int size, int grid, int channels) = (Config.ImageSize, Config.GridSize, Config.OutChannels);
+        if ((image.ImageSize, image.GridSize, image.Channels) != (size, grid, channels))
+        {
+            throw new ArgumentException($"the embedding ({image.GridSize}, {image.GridSize}, {image.Channels}) of "
+                + $"images of {image.ImageSize} pixels is not this model's: ({grid}, {grid}, {channels}) of {size} pixels");
+        }
         if ((long)image.Height + image.Width > SamMasks.MostSides || (long)image.Height * image.Width > Array.MaxLength)
-            throw new ArgumentException($"the embedding is of an image of {image.Height} x {image.Width}, which is too large");
+        {
+            throw new ArgumentException(
+                $"the embedding is of an image of {image.Height} x {image.Width}, which is too large");
+        }
     }
 }

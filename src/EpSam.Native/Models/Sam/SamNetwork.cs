@@ -43,7 +43,7 @@ internal sealed class SamNetwork
 
     /// <summary>The parameters of the whole model.</summary>
     public static (ImageEncoder, PromptEncoder, MaskDecoder) Declare(SamConfig config, Parameters parameters) =>
-        (new ImageEncoder(config, parameters), new PromptEncoder(config, parameters), new MaskDecoder(config, parameters));
+        (new(config, parameters), new(config, parameters), new(config, parameters));
 
     public void Load(IParameterSource source)
     {
@@ -62,7 +62,8 @@ internal sealed class SamNetwork
         float[] points = new float[2 * tokens * prompts];
         int[] labels = new int[tokens * prompts];
         int[] imageOf = new int[prompts];
-        Decode(imageOf, _resident.Length, points, labels, new float[_promptEncoder.MaskShape(prompts).Count], 0, _config.MultimaskOutputs);
+        float[] masks = new float[_promptEncoder.MaskShape(prompts).Count];
+        Decode(imageOf, _resident.Length, points, labels, masks, 0, _config.MultimaskOutputs);
         Decode(imageOf, _resident.Length, points, labels, null, 0, _config.MultimaskOutputs);
         _maskWriter.Rehearse();
     }
@@ -77,7 +78,8 @@ internal sealed class SamNetwork
         Tensor embeddings = Slot(slot) with { Shape = _imageEncoder.OutputShape(images.Count) };
         using (_arena.Scope("encode"))
         {
-            Tensor[] pixels = [.. images.Select(i => Put("pixels", DType.U8, i.Pixels, new Shape(i.Rows, i.Columns, 3)))];
+            Tensor[] pixels =
+                [.. images.Select(i => Put<byte>("pixels", DType.U8, i.Pixels, new Shape(i.Rows, i.Columns, 3)))];
             _imageEncoder.ForwardPixels(_arena, pixels, embeddings);
         }
         SamEmbedding[] encoded = new SamEmbedding[images.Count];
@@ -135,7 +137,8 @@ internal sealed class SamNetwork
     /// <summary>
     /// How many of the logits of that mask are above threshold + offset and above threshold - offset.
     /// </summary>
-    public (int Inner, int Outer) Counts(int prompt, int mask, int height, int width, double threshold, double offset) =>
+    public (int Inner, int Outer) Counts(
+        int prompt, int mask, int height, int width, double threshold, double offset) =>
         _maskWriter.Threshold(Mask(prompt, mask), height, width, threshold, offset, []);
 
     /// <summary>The logits of that mask.</summary>
@@ -151,18 +154,23 @@ internal sealed class SamNetwork
         Tensor embeddings = _embeddings with { Shape = _imageEncoder.OutputShape(images) };
         using (_arena.Scope(masks is null ? "decode" : "decode with masks"))
         {
-            Tensor of = Put("image_of", DType.I32, MemoryMarshal.AsBytes<int>(imageOf), new Shape(prompts));
+            Tensor of = Put<int>("image_of", DType.I32, imageOf, new Shape(prompts));
             Tensor sparse = _arena.Take("sparse", DType.F32, _promptEncoder.SparseShape(prompts, n));
             Tensor dense = masks is null ? _promptEncoder.NoMask
                 : _arena.Take("dense", _options.Precision, _promptEncoder.DenseShape(prompts));
             using (_arena.Scope("prompt_encoder"))
             {
                 if (n > 0)
-                    _promptEncoder.Sparse(_arena, Put("points", DType.F32, MemoryMarshal.AsBytes<float>(points), new Shape(prompts, n, 2)),
-                        Put("labels", DType.I32, MemoryMarshal.AsBytes<int>(labels), new Shape(prompts, n)), sparse);
+                {
+                    Tensor at = Put<float>("points", DType.F32, points, new Shape(prompts, n, 2));
+                    Tensor what = Put<int>("labels", DType.I32, labels, new Shape(prompts, n));
+                    _promptEncoder.Sparse(_arena, at, what, sparse);
+                }
                 if (masks is not null)
-                    _promptEncoder.Dense(_arena,
-                        Put("masks", DType.F32, MemoryMarshal.AsBytes<float>(masks), _promptEncoder.MaskShape(prompts)), dense);
+                {
+                    Tensor logits = Put<float>("masks", DType.F32, masks, _promptEncoder.MaskShape(prompts));
+                    _promptEncoder.Dense(_arena, logits, dense);
+                }
             }
             _maskDecoder.Forward(_arena, embeddings, of, _densePe, sparse, dense, lowRes, iou, first);
         }
@@ -170,10 +178,10 @@ internal sealed class SamNetwork
         gpu.Download(iou, MemoryMarshal.AsBytes(_scores.AsSpan()));
     }
 
-    Tensor Put(string name, DType type, ReadOnlySpan<byte> bytes, Shape shape)
+    Tensor Put<T>(string name, DType type, ReadOnlySpan<T> values, Shape shape) where T : unmanaged
     {
         Tensor tensor = _arena.Take(name, type, shape);
-        _arena.Gpu.Upload(bytes, tensor);
+        _arena.Gpu.Upload(MemoryMarshal.AsBytes(values), tensor);
         return tensor;
     }
 

@@ -13,7 +13,8 @@ internal sealed record SamPass(int Tokens, bool HasMask, IReadOnlyList<int> Prom
     const int CornerLabel = 2; // SAM's labels of a box's corners are 2 and 3
 
     /// <summary>The passes of a list of prompts, whose images are given beside them.</summary>
-    public static List<SamPass> Split(IReadOnlyList<SamPrompt> prompts, IReadOnlyList<SamEmbedding> images, SamOptions options)
+    public static List<SamPass> Split(
+        IReadOnlyList<SamPrompt> prompts, IReadOnlyList<SamEmbedding> images, SamOptions options)
     {
         List<SamPass> passes = [];
         foreach (IGrouping<(int, bool), int> alike in Enumerable.Range(0, prompts.Count)

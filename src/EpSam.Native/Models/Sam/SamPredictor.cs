@@ -58,11 +58,11 @@ public sealed class SamPredictor(SamModel model)
     FramedImage Frame(ReadOnlySpan<byte> rgb, int height, int width, CancellationToken cancel)
     {
         if (height < 1 || width < 1 || rgb.Length != 3L * height * width)
-            throw new ArgumentException($"an image of {height} x {width} has {3L * height * width} bytes, got {rgb.Length}; "
-                + "expected at least one pixel, and three bytes for each", nameof(rgb));
+            throw new ArgumentException($"an image of {height} x {width} has {3L * height * width} bytes, got "
+                + $"{rgb.Length}; expected at least one pixel, and three bytes for each", nameof(rgb));
         if ((long)height + width > SamMasks.MostSides)
-            throw new ArgumentException(
-                $"an image of {height} x {width} is too long: rows and columns may be {SamMasks.MostSides} together", nameof(rgb));
+            throw new ArgumentException($"an image of {height} x {width} is too long: rows and columns may be "
+                + $"{SamMasks.MostSides} together", nameof(rgb));
         cancel.ThrowIfCancellationRequested();
         (int rows, int columns) = new ResizeLongestSide(model.Config.ImageSize).Size(height, width);
         byte[] framed = new byte[3 * rows * columns];
@@ -140,8 +140,8 @@ public sealed class SamPredictor(SamModel model)
             string what = prompts.Count == 1 ? "the prompt" : $"prompt {i}";
             SamPrompt prompt = prompts[i] ?? throw new ArgumentException($"{what} is null", nameof(prompts));
             prompt.Check(what, model.Options.MaxPoints, model.LowResSize);
-            images[i] = prompt.Image ?? Image
-                ?? throw new InvalidOperationException($"{what} names no image and none is set: call {nameof(SetImage)} first");
+            images[i] = prompt.Image ?? Image ?? throw new InvalidOperationException(
+                $"{what} names no image and none is set: call {nameof(SetImage)} first");
             model.Expect(images[i]);
         }
         return images;

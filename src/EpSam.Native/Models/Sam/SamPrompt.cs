@@ -44,14 +44,15 @@ public sealed record SamPrompt
     public static SamPrompt OfPoint(double x, double y) => new() { Points = [new SamPoint(x, y)] };
 
     /// <summary>A box round the object.</summary>
-    public static SamPrompt OfBox(double x0, double y0, double x1, double y1) => new() { Box = new SamBox(x0, y0, x1, y1) };
+    public static SamPrompt OfBox(double x0, double y0, double x1, double y1) =>
+        new() { Box = new SamBox(x0, y0, x1, y1) };
 
     /// <summary>Throws ArgumentException naming what cannot be meant.</summary>
     internal void Check(string what, int maxPoints, int lowResSize)
     {
         if (Points.Count > maxPoints)
-            throw new ArgumentException($"{what} has {Points.Count} points, the model was loaded for at most {maxPoints}; "
-                + $"set {nameof(SamOptions)}.{nameof(SamOptions.MaxPoints)}");
+            throw new ArgumentException($"{what} has {Points.Count} points, the model was loaded for at most "
+                + $"{maxPoints}; set {nameof(SamOptions)}.{nameof(SamOptions.MaxPoints)}");
         for (int i = 0; i < Points.Count; i++)
         {
             SamPoint point = Points[i];
@@ -66,14 +67,18 @@ public sealed record SamPrompt
             if (!double.IsFinite(box.X0 + box.Y0 + box.X1 + box.Y1))
                 throw new ArgumentException($"{what}: the box is {Text(box)}; all four must be numbers");
             if (box.X1 < box.X0 || box.Y1 < box.Y0)
-                throw new ArgumentException($"{what}: the box {Text(box)} ends before it begins; expected x0, y0, x1, y1");
+                throw new ArgumentException(
+                    $"{what}: the box {Text(box)} ends before it begins; expected x0, y0, x1, y1");
         }
         if (Mask is null) return;
         if (Mask.Length != lowResSize * lowResSize)
-            throw new ArgumentException(
-                $"{what}: the mask must have {lowResSize} x {lowResSize} low-resolution logits, got {Mask.Length} values");
+            throw new ArgumentException($"{what}: the mask must have {lowResSize} x {lowResSize} low-resolution "
+                + $"logits, got {Mask.Length} values");
         foreach (float logit in Mask)
-            if (!float.IsFinite(logit)) throw new ArgumentException($"{what}: the mask has a value that is no number: {logit}");
+        {
+            if (!float.IsFinite(logit))
+                throw new ArgumentException($"{what}: the mask has a value that is no number: {logit}");
+        }
     }
 
     static string Text(SamBox box) => FormattableString.Invariant($"({box.X0}, {box.Y0}, {box.X1}, {box.Y1})");
