@@ -128,7 +128,7 @@ internal sealed class OpenedGpu : IDisposable
     {
         VirtualDevice device = VirtualDevice.Create(
             new VirtualGpuOptions { Card = choice.Card ?? Cards.All[0].Key, Checks = choice.Checks });
-        return new OpenedGpu(new Gpu(device.Driver, device.Blas), "virtual", $"virtual {device.Card.Name}");
+        return new OpenedGpu(new Gpu(device.Driver, device.Blas), "virtual", $"{device.Card.Name} (virtual)");
     }
 
     static unsafe string NameOf(CuDriver driver)

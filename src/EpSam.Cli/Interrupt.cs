@@ -41,6 +41,7 @@ internal sealed class Interrupt : IDisposable
     static void End()
     {
         OutputFolder.RemoveUnfinished();
+        OutputFiles.RemoveUnfinished();
         // away with the bar; the cursor is shown again
         if (!Console.IsErrorRedirected) Console.Error.Write("\r\e[K\e[?25h");
         Console.Error.WriteLine("epsam: cancelled");

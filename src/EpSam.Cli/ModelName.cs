@@ -8,8 +8,8 @@ internal static class ModelName
     public const string Forms = "vit_b|vit_l|vit_h|tiny|CONFIG.json";
 
     /// <summary>
-    /// A SAM that is done with an image in a second or two on the virtual GPU: a small image encoder that has every part
-    /// of the large ones (windows that do not fit the grid, global blocks), and the mask decoder of the published models.
+    /// A SAM that is done with an image in a second or two on the virtual GPU: a small image encoder that has every
+    /// part of the large ones (windows that do not fit the grid, global blocks), and their mask decoder.
     /// </summary>
     public static SamConfig Tiny { get; } = new()
     {

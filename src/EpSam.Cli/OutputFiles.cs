@@ -1,6 +1,8 @@
 // Files that appear complete or not at all: each is written beside its target under a temporary name and flushed
 // to the disk; only when all of them are there are they renamed. On an error the temporary files are removed and
 // what was there before is untouched.
+using System.Collections.Concurrent;
+
 namespace EpSam.Cli;
 
 internal static class OutputFiles
@@ -13,6 +15,32 @@ internal static class OutputFiles
         string directory = Path.GetDirectoryName(full)!;
         if (!Directory.Exists(directory))
             throw new UserError($"output {path}: the directory {directory} does not exist");
+    }
+
+    /// <summary>
+    /// While the library writes this file: should the process end meanwhile, what it has written beside it is removed.
+    /// </summary>
+    public static IDisposable Saving(string path) => new Save(Path.GetFullPath(path));
+
+    /// <summary>Before the process ends in the middle of its work.</summary>
+    public static void RemoveUnfinished()
+    {
+        foreach (string path in Saves.Keys)
+        {
+            string pattern = $".{Path.GetFileName(path)}.*.tmp";   // as the library calls them
+            foreach (string beside in Directory.GetFiles(Path.GetDirectoryName(path)!, pattern)) File.Delete(beside);
+        }
+    }
+
+    static readonly ConcurrentDictionary<string, bool> Saves = new();
+
+    sealed class Save : IDisposable
+    {
+        readonly string _path;
+
+        public Save(string path) => Saves[_path = path] = true;
+
+        public void Dispose() => Saves.TryRemove(_path, out _);
     }
 
     /// <summary>Writes all files or none.</summary>

@@ -8,8 +8,8 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Cli;
 
-internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? Config, GpuChoice Gpu, DType Precision, long? Budget,
-    int Seed, bool IsJson, bool IsQuiet)
+internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? Config, GpuChoice Gpu,
+    DType Precision, long? Budget, int Seed, bool IsJson, bool IsQuiet)
 {
     static readonly Option<string> Sam = new("--sam")
     {

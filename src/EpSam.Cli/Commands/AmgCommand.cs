@@ -81,7 +81,7 @@ internal static class AmgCommand
         return SamRun.Execute(parsed, flags, images, planned, (run, image, pixels) =>
         {
             IReadOnlyList<MaskRecord> masks;
-            using (Reporter.Stage stage = run.Reporter.Begin(image.Path, Points(options), "points"))
+            using (Reporter.Stage stage = run.Reporter.Begin(Path.GetFileName(image.Path), Points(options), "points"))
                 masks = new SamAutomaticMaskGenerator(run.Model, options)
                     .Generate(pixels.Pixels, pixels.Height, pixels.Width, stage, run.Cancel);
             string path = Path.Combine(target, image.Name);

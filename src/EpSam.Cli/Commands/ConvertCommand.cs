@@ -34,7 +34,7 @@ internal static class ConvertCommand
         {
             using StateDict tensors = Checkpoint.Open(from);
             tensors.Verify();
-            tensors.Save(to);
+            using (OutputFiles.Saving(to)) tensors.Save(to);
             if (!isQuiet) writer.WriteLine(Summary(to, tensors));
             return ExitCode.Ok;
         }

@@ -45,11 +45,11 @@ internal static class EncodeCommand
         return SamRun.Execute(parsed, flags, images, options, (run, image, pixels) =>
         {
             SamEmbedding embedding;
-            using (run.Reporter.Begin(image.Path, 1, "image"))
+            using (run.Reporter.Begin(Path.GetFileName(image.Path), 1, "image"))
                 embedding = new SamPredictor(run.Model).Encode(pixels.Pixels, pixels.Height, pixels.Width, run.Cancel);
             if (!isFile) Directory.CreateDirectory(target);
             string path = isFile ? target : Path.Combine(target, image.Name + Ending);
-            embedding.Save(path);
+            using (OutputFiles.Saving(path)) embedding.Save(path);
             return (path, null);
         });
     }

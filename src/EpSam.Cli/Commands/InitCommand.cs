@@ -57,7 +57,7 @@ internal static class InitCommand
         using StateDict file = new(entries, [KeyValuePair.Create(Untrained, (object?)note)]);
         try
         {
-            file.Save(path);
+            using (OutputFiles.Saving(path)) file.Save(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -84,7 +84,7 @@ internal static class SegmentCommand
             SamPredictor predictor = new(run.Model);
             WarnOutside(run, image, pixels, prompts);
             float[]? guess = mask is null ? null : Guess(run.Model, mask, pixels);
-            using (run.Reporter.Begin(image.Path, 1, "image"))
+            using (run.Reporter.Begin(Path.GetFileName(image.Path), 1, "image"))
             {
                 if (embedding is null) predictor.SetImage(pixels.Pixels, pixels.Height, pixels.Width, run.Cancel);
                 else predictor.SetImage(Saved(embedding, pixels));

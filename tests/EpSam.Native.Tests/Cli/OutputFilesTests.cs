@@ -45,6 +45,17 @@ public sealed class OutputFilesTests
     }
 
     [Test]
+    public void RemoveUnfinished_TakesAwayWhatTheLibraryWasSaving()
+    {
+        string path = Path.Combine(directory, "a.safetensors");
+        foreach (string name in new[] { ".a.safetensors.0123.tmp", "a.safetensors", ".b.safetensors.0123.tmp" })
+            File.WriteAllText(Path.Combine(directory, name), "");
+        using (OutputFiles.Saving(path)) OutputFiles.RemoveUnfinished();
+        Assert.That(Directory.GetFiles(directory).Select(Path.GetFileName).Order(),
+            Is.EqualTo(new[] { ".b.safetensors.0123.tmp", "a.safetensors" }));
+    }
+
+    [Test]
     public void RequireWritable_DirectoryOrMissingDirectory_IsNamed()
     {
         Assert.That(Assert.Throws<UserError>(() => OutputFiles.RequireWritable(directory))!.Message,

@@ -62,7 +62,7 @@ public sealed partial class ReadmeTests
         Assert.That(y, Is.EqualTo(Enumerable.Range(0, 250).Select(i => 0.5f * i)));
         Assert.That(y[^1], Is.EqualTo(124.5f));
         foreach (string file in new[] { "masks/photo/overlay_0.png", "masks/photo/segment.json",
-            "all-masks/photo/metadata.csv", "all-masks/photo/overlay.png" })
+            "all/photo/metadata.csv", "all/photo/overlay.png" })
             Assert.That(file, Does.Exist);
     }
 
