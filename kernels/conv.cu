@@ -189,7 +189,20 @@ CONV_BWD_BF16_DATA(conv_bwd_bf16_data_n128, 128)
 
 // ---------------------------------------------------------------------------------------------------------------
 // f32: 8 warps, each 16 rows x all columns; a thread has 16 rows x Columns/32 columns. The gathered values are the same
-// for the whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j.
+// for the whole warp, so their loads are broadcasts; a chunk is 16 deep. Columns of a thread: lane + 32·j, with
+// Backward Columns/32·lane + j.
+
+// A thread's neighbouring columns at one depth.
+template <int Own> device void load_own(float (&v)[Own][4], int d, const float* from)
+{
+    if (Own == 4) {
+        f32x4 u = load4(from);
+        v[0][d] = u.x, v[1][d] = u.y, v[Own - 2][d] = u.z, v[Own - 1][d] = u.w;
+    } else {
+        f32x2 u = *(const f32x2*)from;
+        v[0][d] = u.x, v[1][d] = u.y;
+    }
+}
 
 device float fma4(float a0, float a1, float a2, float a3, const float (&b)[4], float sum)
 {
@@ -238,12 +251,12 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
 #pragma unroll 1
         for (int s = 0; s < 4; s++) { // 4 deep
             float v[Own][4];          // of this thread's columns
+            if (Backward) {
 #pragma unroll
-            for (int j = 0; j < Own; j++) {
-                if (Backward) {
+                for (int d = 0; d < 4; d++) load_own<Own>(v, d, &chunks_b[stage][(4 * s + d) * Columns + Own * lane]);
+            } else {
 #pragma unroll
-                    for (int d = 0; d < 4; d++) v[j][d] = chunks_b[stage][(4 * s + d) * Columns + lane + 32 * j];
-                } else {
+                for (int j = 0; j < Own; j++) {
                     f32x4 u = load4(&chunks_b[stage][(lane + 32 * j) * 16 + swizzle64(lane, s) * 4]);
                     v[j][0] = u.x, v[j][1] = u.y, v[j][2] = u.z, v[j][3] = u.w;
                 }
@@ -264,7 +277,7 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
     int column[Own];
 #pragma unroll
     for (int j = 0; j < Own; j++) {
-        column[j] = n0 + lane + 32 * j;
+        column[j] = n0 + (Backward ? Own * lane + j : lane + 32 * j);
         add[j] = !Backward && bias ? bias[group * k.columns + min_of(column[j], k.columns - 1)] : 0.0f;
     }
 #pragma unroll
@@ -296,7 +309,7 @@ CONV_FWD_F32(conv_fwd_f32_n128, 128)
 // conv_bwd_f32_data_n{64,128}: dx = dy gathered with w; for up to 64 and for more channels in a group.
 //   in    dy (B, OD, OH, OW, N) f32, w (N, KD, KH, KW, C/groups) f32            out  dx (B, D, H, W, C) f32
 //   args  dy, w, dx, geometry i32x22
-//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 256 = 8 warps; shared <= 49152 B; regs <= 200
+//   launch grid (ceil(rows/128)·ceil(C/groups/n), groups, phases), block 256 = 8 warps; shared <= 49152 B; regs <= 176
 //   needs C/groups and N/groups multiples of 4; dy, w 16-byte aligned
 //   bytes 4·(dy + w + dx)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
 //   accuracy f32, one fma after the other along the depth
@@ -566,9 +579,7 @@ device void conv_weight_f32(const float* x, const float* dy, float* parts, int p
         for (int s = 0; s < 16; s += 4) { // 4 deep
             float v[Own][4];              // of this thread's columns
 #pragma unroll
-            for (int j = 0; j < Own; j++)
-#pragma unroll
-                for (int d = 0; d < 4; d++) v[j][d] = chunks_b[stage][s + d][lane + 32 * j];
+            for (int d = 0; d < 4; d++) load_own<Own>(v, d, &chunks_b[stage][s + d][Own * lane]);
 #pragma unroll
             for (int i = 0; i < 16; i += 4) {
                 f32x4 u[4];
@@ -592,7 +603,7 @@ device void conv_weight_f32(const float* x, const float* dy, float* parts, int p
     for (int i = 0; i < 16; i++)
 #pragma unroll
         for (int j = 0; j < Own; j++) {
-            int row = m0 + warp * 16 + i, column = n0 + lane + 32 * j;
+            int row = m0 + warp * 16 + i, column = n0 + Own * lane + j;
             store_if(row < places && column < k.columns, parts + ((long long)row * k.columns + column), sum[i][j]);
         }
 }
