@@ -76,37 +76,43 @@ public static class PlanTimeline
             + $"taken; peak {Sizes.Text(plan.Peak)} (dashed)</text>");
     }
 
-    // Two rows: the parts of the run, and in each what it is made of, a name where there is room for one.
+    // Two rows: the parts of the run, and what they are made of. Where there is no room for all, the widest are named.
     static void Names(StringBuilder svg, Plan plan)
     {
-        double free = Left, freeBelow = Left;
-        foreach ((PlanPhase part, IReadOnlyList<PlanPhase> stages) in plan.Outline())
+        List<(double Left, double Right)> taken = [];
+        foreach (PlanPhase stage in plan.Outline().SelectMany(o => o.Stages)
+            .OrderByDescending(s => Math.Round(X(plan, s.LastStep) - X(plan, s.FirstStep))))
         {
-            foreach (PlanPhase stage in stages)
-            {
-                double left = X(plan, stage.FirstStep);
-                string name = stage.Name[(stage.Name.LastIndexOf('/') + 1)..];
-                bool fits = left >= free && left + Wide(name) <= Left + Width + 16 && stage.LastStep > stage.FirstStep;
-                if (fits) free = left + Wide(name) + 8;
-                Line(svg, string.Create(CultureInfo.InvariantCulture,
-                    $"<line x1='{left:F1}' x2='{left:F1}' y1='{End}' y2='{End + (fits ? 8 : 4)}' stroke='#999'/>"));
-                if (fits) Line(svg, Label(left, 20, name, ""));
-            }
+            double left = X(plan, stage.FirstStep);
+            string name = stage.Name[(stage.Name.LastIndexOf('/') + 1)..];
+            bool fits = Claim(taken, left, name) && stage.LastStep > stage.FirstStep;
+            Line(svg, string.Create(CultureInfo.InvariantCulture,
+                $"<line x1='{left:F1}' x2='{left:F1}' y1='{End}' y2='{End + (fits ? 8 : 4)}' stroke='#999'/>"));
+            if (fits) Line(svg, Label(left, 20, name, ""));
+        }
+        List<(double Left, double Right)> takenBelow = [];
+        foreach ((PlanPhase part, _) in plan.Outline())
+        {
             double start = X(plan, part.FirstStep), end = X(plan, part.LastStep);
             if (end - start < 2) continue;
             Line(svg, string.Create(CultureInfo.InvariantCulture,
                 $"<line x1='{start:F1}' x2='{end - 1:F1}' y1='{End + 27}' y2='{End + 27}' stroke='#555' "
                 + $"stroke-width='2'/>"));
-            if (start < freeBelow || start + Wide(part.Name) > Left + Width + 16) continue;
-            freeBelow = start + Wide(part.Name) + 8;
-            Line(svg, Label(start, 41, part.Name, " font-weight='bold'"));
+            if (Claim(takenBelow, start, part.Name)) Line(svg, Label(start, 41, part.Name, " font-weight='bold'"));
         }
+    }
+
+    // Room for a name from here on, if there is any.
+    static bool Claim(List<(double Left, double Right)> taken, double left, string name)
+    {
+        double right = left + 7.0 * name.Length + 8;
+        if (right > Left + Width + 24 || taken.Any(t => t.Left < right && left < t.Right)) return false;
+        taken.Add((left, right));
+        return true;
     }
 
     static string Label(double x, int below, string name, string style) => string.Create(CultureInfo.InvariantCulture,
         $"<text x='{x:F1}' y='{Top + Height + below}'{style}>{WebUtility.HtmlEncode(name)}</text>");
-
-    static double Wide(string name) => 7.0 * name.Length;
 
     // A round size of which three to eight make the peak: 1, 2 or 5 times a power of ten of its unit.
     static long Unit(long peak)
