@@ -67,6 +67,33 @@ public sealed class FullModelTests
         });
     }
 
+    // The same as a user has it: 8-bit pixels in, prompts in pixels of the photograph.
+    [Test]
+    public void VitB_ThroughThePredictor_AsReference()
+    {
+        Golden golden = Golden.Open("s02_sam_full/vit_b/values.safetensors");
+        Raster truck = Golden.Picture("truck_h427_w640.png");
+        using SamRig rig = new(null, SamRig.Formula(SamConfig.VitB), CheckFlags.None, SamConfig.VitB);
+        rig.Predictor.SetImage(truck.Pixels, truck.Height, truck.Width);
+        SamPrompt b = new()
+        {
+            Points = [new(150, 260), new(560, 60, PointLabel.Background)], Box = new SamBox(60, 90, 600, 350),
+        };
+        IReadOnlyList<SamPrediction> answers = rig.Predictor.Predict([SamPrompt.OfPoint(320, 240), b]);
+        Assert.Multiple(() =>
+        {
+            foreach ((string prompt, SamPrediction answer) in new[] { "promptA", "promptB" }.Zip(answers))
+            {
+                float[] lowRes = [.. answer.LowResLogits.SelectMany(l => l)];
+                float[] expected = golden.Read<float>($"{prompt}/low_res4")[(256 * 256)..]; // without the single mask
+                Assert.That(golden.Compare($"{prompt}/low_res4", expected, lowRes), Is.LessThanOrEqualTo(1), prompt);
+                float[] scores = golden.Read<float>($"{prompt}/iou4")[1..];
+                Assert.That(golden.Compare($"{prompt}/iou4", scores, [.. answer.Scores]), Is.LessThanOrEqualTo(1), prompt);
+            }
+            Assert.That(rig.Model.MeasuredPeak, Is.LessThanOrEqualTo(rig.Model.Plan.Peak));
+        });
+    }
+
     static void Report(SamRun run) => TestContext.Out.WriteLine(
         $"encoder {run.EncoderSeconds:F1} s, two prompts {run.DecoderSeconds:F1} s, {Sizes.Text(run.MeasuredPeak)}");
 

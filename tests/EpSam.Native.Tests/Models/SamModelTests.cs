@@ -179,6 +179,23 @@ public sealed class SamModelTests
         Assert.That(_device.PeakBytes, Is.EqualTo(smaller));
     }
 
+    // The null provider counts calls of cuMemAlloc, and runs no kernel: answers are empty, memory is real.
+    [Test]
+    public void ImagesAndPrompts_AllocateNothing()
+    {
+        using SamModel model = SamModel.Load(_gpu, new Shapes(SamRig.Formula(SamRig.Tiny)), SamRig.Tiny);
+        SamPredictor predictor = new(model);
+        for (int i = 1; i < 4; i++)
+        {
+            predictor.SetImage(SamRig.Picture(40 * i, 50), 40 * i, 50);
+            SamPrediction answer = predictor.Predict(SamPrompt.OfPoint(i, i));
+            predictor.Logits(answer, 0);
+            predictor.Predict([.. Enumerable.Repeat(new SamPrompt { Mask = new float[64 * 64] }, 20)], multimask: false);
+            new SamAutomaticMaskGenerator(model, new() { PointsPerSide = 3 }).Generate(SamRig.Picture(20, 30), 20, 30);
+        }
+        Assert.That(_device.Allocations, Is.EqualTo(1));
+    }
+
     [Test]
     public void Options_Impossible_AreRefused()
     {

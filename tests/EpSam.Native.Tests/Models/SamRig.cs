@@ -23,13 +23,14 @@ internal sealed class SamRig : IDisposable
     public SamModel Model { get; }
     public SamPredictor Predictor { get; }
 
-    public SamRig(SamOptions? options = null, IParameterSource? source = null, CheckFlags checks = CheckFlags.All)
+    public SamRig(SamOptions? options = null, IParameterSource? source = null, CheckFlags checks = CheckFlags.All,
+        SamConfig? config = null)
     {
         Card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions { Checks = checks });
         Gpu = new Gpu(Card.Driver, Card.Blas);
         try
         {
-            Model = SamModel.Load(Gpu, source ?? Formula(Tiny), Tiny, options);
+            Model = SamModel.Load(Gpu, source ?? Formula(Tiny), config ?? Tiny, options);
         }
         catch
         {

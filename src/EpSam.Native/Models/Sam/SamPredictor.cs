@@ -8,7 +8,7 @@ namespace EpSam.Native.Models.Sam;
 /// Images and prompts in, masks out, in the shape of the reference's SamPredictor: an image is encoded once, then any
 /// number of prompts is answered. Not thread-safe, and neither are its model and Gpu: all that belongs to one Gpu may
 /// be used by any thread, but by one at a time. Several predictors may share a model in turn. Deterministic: the same
-/// input gives the same bits.
+/// calls give the same bits.
 /// </summary>
 /// <param name="model">The model.</param>
 public sealed class SamPredictor(SamModel model)
@@ -83,7 +83,8 @@ public sealed class SamPredictor(SamModel model)
     /// <summary>
     /// Answers several prompts, of one image or of several, with any number of points each; the answers come in the
     /// order of the prompts, none for none. Prompts are put together by their number of points, so that all of a pass
-    /// have the same: SAM cannot ignore a point. An answer does not depend on what else is asked.
+    /// have the same: SAM cannot ignore a point. An answer does not depend on what else is asked; the same calls give
+    /// the same bits, but a card's cuBLAS may round otherwise for another number of prompts.
     /// </summary>
     /// <param name="prompts">What is looked for.</param>
     /// <param name="multimask">Several masks or one for each prompt.</param>
@@ -150,7 +151,13 @@ public sealed class SamPredictor(SamModel model)
     void Decode(SamPass pass, IReadOnlyList<SamPrompt> prompts, SamEmbedding[] images, bool multimask)
     {
         (float[] points, int[] labels) = pass.Tokenise(prompts, images);
-        float[]? masks = pass.HasMask ? [.. pass.Prompts.SelectMany(i => prompts[i].Mask!)] : null;
+        float[]? masks = null;
+        if (pass.HasMask)
+        {
+            int size = model.LowResSize * model.LowResSize;
+            masks = new float[pass.Prompts.Count * size];
+            for (int p = 0; p < pass.Prompts.Count; p++) prompts[pass.Prompts[p]].Mask!.CopyTo(masks.AsSpan(p * size));
+        }
         model.Network.Decode([.. pass.Prompts.Select(i => images[i])], points, labels, masks, multimask);
     }
 
