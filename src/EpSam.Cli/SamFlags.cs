@@ -97,7 +97,8 @@ internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? C
         {
             bool isNamed = e.Message.Contains(Checkpoint, StringComparison.Ordinal)
                 || (Decoder is not null && e.Message.Contains(Decoder, StringComparison.Ordinal));
-            throw new UserError(isNamed ? e.Message : $"{Checkpoint}: {e.Message}");
+            string advice = e is SamConfigException && Config is null ? " (--sam-config FILE.json)" : "";
+            throw new UserError((isNamed ? "" : $"{Checkpoint}: ") + e.Message + advice);
         }
     }
 

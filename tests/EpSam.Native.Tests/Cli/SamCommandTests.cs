@@ -399,6 +399,21 @@ public sealed class SamCommandTests
         Assert.That(Directory.Exists(In("out")), Is.False);
     }
 
+    // The small model of the goldens: 4 heads in the decoder, which no shape tells.
+    [Test]
+    public void Checkpoint_WithOtherHeads_AsksForItsSizes_AndTakesThem()
+    {
+        string golden = Golden.Find("s01_sam_tiny/weights_legacy.pth");
+        string[] line = ["segment", _photo, "--sam", golden, "--gpu", "virtual", "--points", "4,5", "--out", In("out")];
+        CommandLine result = CommandLine.Run(line);
+        Assert.That(result.Code, Is.EqualTo(1));
+        Assert.That(result.Error, Does.Contain(golden).And.Contain("decoder_heads").And.Contain("--sam-config"));
+        string sizes = Write("sizes.json", System.Text.Encoding.UTF8.GetBytes(Models.TinyModel.Config.ToJson()));
+        result = CommandLine.Run([.. line, "--sam-config", sizes]);
+        Assert.That(result.Code, Is.Zero, result.Error);
+        Assert.That(result.Error, Does.Not.Contain("untrained"));
+    }
+
     [Test]
     public void SamConfig_ThatIsWrong_IsNamed()
     {
