@@ -62,7 +62,7 @@ public static class ConvCases
     static readonly Geometry[] Large =
     [
         Plane(1, 64, 64, 256, 256, 3, padding: 1), Plane(1, 128, 128, 64, 64, 3, padding: 1),
-        Plane(1, 64, 64, 128, 128, 3, stride: 2, padding: 1), Plane(1, 512, 512, 8, 64, 7, stride: 2, padding: 3),
+        Plane(1, 64, 64, 128, 128, 3, stride: 2, padding: 1), Plane(1, 256, 256, 8, 64, 7, stride: 2, padding: 3),
     ];
 
     public static IEnumerable<OpCase> All { get; } =
