@@ -190,7 +190,8 @@ public sealed class SamModelTests
             predictor.SetImage(SamRig.Picture(40 * i, 50), 40 * i, 50);
             SamPrediction answer = predictor.Predict(SamPrompt.OfPoint(i, i));
             predictor.Logits(answer, 0);
-            predictor.Predict([.. Enumerable.Repeat(new SamPrompt { Mask = new float[64 * 64] }, 20)], multimask: false);
+            SamPrompt masked = new() { Mask = new float[64 * 64] };
+            predictor.Predict([.. Enumerable.Repeat(masked, 20)], multimask: false);
             new SamAutomaticMaskGenerator(model, new() { PointsPerSide = 3 }).Generate(SamRig.Picture(20, 30), 20, 30);
         }
         Assert.That(_device.Allocations, Is.EqualTo(1));

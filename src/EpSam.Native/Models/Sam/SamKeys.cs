@@ -41,8 +41,8 @@ internal static class SamKeys
         }
         catch (SamConfigException e)
         {
-            throw new SamConfigException($"{what}: {e.Message}; shapes do not tell decoder_heads, 8 was taken: if it has "
-                + "others, give its sizes");
+            throw new SamConfigException($"{what}: {e.Message}; shapes do not tell decoder_heads, 8 was taken: if it "
+                + "has others, give its sizes");
         }
     }
 

@@ -160,7 +160,7 @@ public sealed class SamModel : IDisposable
         if ((image.ImageSize, image.GridSize, image.Channels) != (size, grid, channels))
         {
             throw new ArgumentException($"the embedding ({image.GridSize}, {image.GridSize}, {image.Channels}) of "
-                + $"images of {image.ImageSize} pixels is not this model's: ({grid}, {grid}, {channels}) of {size} pixels");
+                + $"images of {image.ImageSize} pixels is not this model's: ({grid}, {grid}, {channels}) of {size}");
         }
         if ((long)image.Height + image.Width > SamMasks.MostSides || (long)image.Height * image.Width > Array.MaxLength)
         {
