@@ -19,8 +19,8 @@ public static class Resample
     public static void PillowBilinear(ReadOnlySpan<byte> source, int height, int width, int channels,
         int newHeight, int newWidth, Span<byte> destination)
     {
-        Check(source.Length, height, width, channels, nameof(source));
-        Check(destination.Length, newHeight, newWidth, channels, nameof(destination));
+        Pixels.Check("Resample", nameof(source), source.Length, height, width, channels);
+        Pixels.Check("Resample", nameof(destination), destination.Length, newHeight, newWidth, channels);
         if (newWidth == width && newHeight == height) source.CopyTo(destination);
         else if (newHeight == height) Rows(source, height, width, channels, newWidth, destination);
         else if (newWidth == width) Columns(source, height, width * channels, newHeight, destination);
@@ -41,8 +41,8 @@ public static class Resample
     public static void TorchBilinear(ReadOnlySpan<float> source, int height, int width, int channels,
         int newHeight, int newWidth, Span<float> destination)
     {
-        Check(source.Length, height, width, channels, nameof(source));
-        Check(destination.Length, newHeight, newWidth, channels, nameof(destination));
+        Pixels.Check("Resample", nameof(source), source.Length, height, width, channels);
+        Pixels.Check("Resample", nameof(destination), destination.Length, newHeight, newWidth, channels);
         Neighbours[] columns = NeighboursOf(width, newWidth);
         Neighbours[] rows = NeighboursOf(height, newHeight);
         int stride = width * channels;
@@ -81,20 +81,6 @@ public static class Resample
             all[i] = new(first, Math.Min(first + 1, size - 1), 1 - second, second);
         }
         return all;
-    }
-
-    static void Check(int length, int height, int width, int channels, string name)
-    {
-        if (height <= 0 || width <= 0 || channels <= 0)
-        {
-            throw new ArgumentException(
-                $"Resample: {name} must have positive sizes, got {height} x {width} x {channels}", name);
-        }
-        if (length != (long)height * width * channels)
-        {
-            throw new ArgumentException(
-                $"Resample: {name} must hold {height} x {width} x {channels} values, got {length}", name);
-        }
     }
 
     /// <summary>

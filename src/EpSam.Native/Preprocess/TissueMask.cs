@@ -1,0 +1,19 @@
+// What of a slide is tissue, as EP-SAM finds it (tools/wsi_preprocess.py): tissue is stained, so its saturation is
+// above Otsu's threshold; gaps are closed and specks removed.
+namespace EpSam.Native.Preprocess;
+
+/// <summary>The tissue of a slide's overview, exact to the reference's chain of OpenCV calls.</summary>
+public static class TissueMask
+{
+    /// <summary>From RGB pixels (height, width, 3) to a mask (height, width) of 0 and 255.</summary>
+    public static byte[] Of(ReadOnlySpan<byte> rgb, int height, int width)
+    {
+        Pixels.Check("TissueMask", nameof(rgb), rgb.Length, height, width, 3);
+        byte[] mask = new byte[height * width], other = new byte[height * width];
+        CvHsv.Saturation(rgb, other);
+        Otsu.Binarize(other, mask);
+        Morphology.Close(mask, height, width, 7, other, iterations: 2);
+        MedianBlur.Apply(other, height, width, 15, mask);
+        return mask;
+    }
+}

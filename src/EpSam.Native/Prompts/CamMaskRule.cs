@@ -1,0 +1,76 @@
+// How a class activation map becomes a first mask (EP-SAM, generate_cam_masks). The two published rules differ in the
+// percentile, the opening and in whether they act before or after the map is resized. The reference asks for Lanczos
+// resizing but hands the flag to another parameter: OpenCV interpolates linearly, and so do we.
+using EpSam.Native.Preprocess;
+
+namespace EpSam.Native.Prompts;
+
+/// <summary>
+/// A rule from an 8-bit activation map to a mask: above a percentile of the values that are not 0, then opened.
+/// </summary>
+public sealed record CamMaskRule
+{
+    /// <summary>EP-SAM's rule for CAMELYON16: 10th percentile and 21 x 21 opening at the patch's resolution.</summary>
+    public static CamMaskRule Camelyon16 { get; } = new();
+
+    /// <summary>EP-SAM's rule for CAMELYON17: 30th percentile and 5 x 5 opening at the map's resolution.</summary>
+    public static CamMaskRule Camelyon17 { get; } = new() { Percentile = 30, Opening = 5, AtMapResolution = true };
+
+    /// <summary>A pixel must be above this percentile (0 to 100) of the map's values that are not 0.</summary>
+    public double Percentile { get; init; } = 10;
+
+    /// <summary>And above this level of the map, 0 to 255: unlike a percentile it can leave a map empty.</summary>
+    public double Level { get; init; }
+
+    /// <summary>
+    /// The side of the square that has to fit into what is kept (1 keeps everything), in pixels of the resolution that
+    /// the rule acts at.
+    /// </summary>
+    public int Opening { get; init; } = 21;
+
+    /// <summary>Threshold and opening before the map is resized, not after.</summary>
+    public bool AtMapResolution { get; init; }
+
+    /// <summary>The mask of a map, 0 or 1. Exact to the reference for its two rules.</summary>
+    /// <param name="map">(height, width), as <see cref="CamMap.Average"/> gives it.</param>
+    /// <param name="height">Rows of the map.</param>
+    /// <param name="width">Columns of the map.</param>
+    /// <param name="newHeight">Rows of the patch.</param>
+    /// <param name="newWidth">Columns of the patch.</param>
+    /// <param name="mask">(newHeight, newWidth).</param>
+    public void Apply(ReadOnlySpan<byte> map, int height, int width, int newHeight, int newWidth, Span<byte> mask)
+    {
+        Pixels.Check("CamMaskRule", nameof(map), map.Length, height, width);
+        Pixels.Check("CamMaskRule", nameof(mask), mask.Length, newHeight, newWidth);
+        double threshold = Threshold(map);
+        if (AtMapResolution)
+        {
+            byte[] small = new byte[map.Length], opened = new byte[map.Length];
+            Above(map, threshold, small);
+            Morphology.Open(small, height, width, Opening, opened);
+            CvResize.Linear(opened, height, width, 1, newHeight, newWidth, mask);
+        }
+        else
+        {
+            byte[] large = new byte[mask.Length];
+            CvResize.Linear(map, height, width, 1, newHeight, newWidth, large);
+            Above(large, threshold, large);
+            Morphology.Open(large, newHeight, newWidth, Opening, mask);
+        }
+    }
+
+    /// <summary>What a pixel must be above; NaN, which nothing is above, for a map of zeros.</summary>
+    public double Threshold(ReadOnlySpan<byte> map)
+    {
+        byte[] values = new byte[map.Length - map.Count((byte)0)];
+        int n = 0;
+        foreach (byte value in map)
+            if (value != 0) values[n++] = value;
+        return Math.Max(Preprocess.Percentile.Of<byte>(values, Percentile), Level);
+    }
+
+    static void Above(ReadOnlySpan<byte> values, double threshold, Span<byte> mask)
+    {
+        for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(values[i] > threshold ? 1 : 0);
+    }
+}
