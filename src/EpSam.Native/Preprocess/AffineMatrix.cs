@@ -15,7 +15,7 @@ public readonly record struct AffineMatrix(double XX, double XY, double X0, doub
     public static AffineMatrix ShiftScaleRotate(int height, int width, double degrees, double scale, double shiftX,
         double shiftY)
     {
-        double angle = degrees * Math.PI / 180, a = Math.Cos(angle) * scale, b = Math.Sin(angle) * scale;
+        double angle = degrees * (Math.PI / 180), a = Math.Cos(angle) * scale, b = Math.Sin(angle) * scale;
         double x = (float)(width / 2.0 - 0.5), y = (float)(height / 2.0 - 0.5); // OpenCV's Point2f
         return new(a, b, (1 - a) * x - b * y + shiftX * width, -b, a, b * x + (1 - a) * y + shiftY * height);
     }

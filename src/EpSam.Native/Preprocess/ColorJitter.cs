@@ -33,7 +33,7 @@ public static class ColorJitter
         }
     }
 
-    /// <summary>Turns the hue by a share of the circle, through Pillow's 8-bit HSV, even when that share is 0.</summary>
+    /// <summary>Turns the hue by a share of the circle, through Pillow's 8-bit HSV even when it is 0.</summary>
     /// <param name="rgb">(n, 3).</param>
     /// <param name="factor">-0.5 to 0.5.</param>
     public static void Hue(Span<byte> rgb, double factor)
@@ -52,10 +52,10 @@ public static class ColorJitter
     static float Checked(double factor) => factor is >= 0 and < double.PositiveInfinity
         ? (float)factor : throw new ArgumentOutOfRangeException(nameof(factor), factor, "must not be negative");
 
-    static void Levels(Span<byte> rgb, byte base0, float factor)
+    static void Levels(Span<byte> rgb, byte level, float factor)
     {
         byte[] table = new byte[256];
-        for (int i = 0; i < 256; i++) table[i] = Blend(base0, (byte)i, factor);
+        for (int i = 0; i < 256; i++) table[i] = Blend(level, (byte)i, factor);
         for (int i = 0; i < rgb.Length; i++) rgb[i] = table[rgb[i]];
     }
 

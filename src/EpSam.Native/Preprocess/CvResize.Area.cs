@@ -1,6 +1,6 @@
-// INTER_AREA of cv2.resize for 8-bit samples. Shrinking by whole factors is a mean of blocks, shrinking by others a mean
-// weighted by how much of a pixel is covered; when either side grows it is a linear interpolation that keeps pixels
-// whole where it can.
+// INTER_AREA of cv2.resize for 8-bit samples. Shrinking by whole factors is a mean of blocks, shrinking by others a
+// mean weighted by how much of a pixel is covered; when either side grows it is a linear interpolation that keeps
+// pixels whole where it can.
 namespace EpSam.Native.Preprocess;
 
 public static partial class CvResize

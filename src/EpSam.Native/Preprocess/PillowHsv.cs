@@ -1,5 +1,6 @@
 // Pillow's 8-bit HSV: hue, saturation and value 0 to 255, truncated, from floats. Not OpenCV's (CvHsv). Which steps are
-// float and which double decides pixels at the borders of levels: all 2^24 colours are as in Pillow 9.4, there and back.
+// float and which double decides pixels at the borders of levels: all 2^24 colours are as in Pillow 9.4, there and
+// back.
 namespace EpSam.Native.Preprocess;
 
 /// <summary>Pillow's convert("HSV") and back, of 8-bit pixels. Bit-exact.</summary>

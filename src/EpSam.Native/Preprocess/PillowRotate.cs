@@ -6,8 +6,8 @@ namespace EpSam.Native.Preprocess;
 /// <summary>Rotation about the middle, as Pillow does it. Bit-exact.</summary>
 public static class PillowRotate
 {
-    /// <summary>Turns (height, width, channels) counter-clockwise within its frame; what comes from outside is 0.</summary>
-    /// <param name="source">Must not overlap the destination.</param>
+    /// <summary>Turns an image counter-clockwise within its frame; what comes from outside is 0.</summary>
+    /// <param name="source">(height, width, channels), not overlapping the destination.</param>
     /// <param name="height">Rows, below 16384.</param>
     /// <param name="width">Columns, below 16384.</param>
     /// <param name="channels">Values of a pixel.</param>

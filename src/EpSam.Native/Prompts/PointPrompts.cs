@@ -1,7 +1,7 @@
 // EP-SAM's point prompts (utils/make_prompt.py): all of them positive, drawn without replacement from a mask, evenly or
-// by the activation map. The probabilities are the reference's to the bit; the draws are our own, as NumPy's generator
-// is not: they depend on the seed alone, not on the machine. Where the reference cannot draw, it falls back on the point
-// (0, 0), and so do we; where it fails because a mask has fewer pixels than points, all pixels are taken.
+// by the activation map. The probabilities are the reference's to the bit; the draws are our own and depend on the seed
+// alone, not on the machine. Where the reference cannot draw, it falls back on the point (0, 0), and so do we; where it
+// fails because a mask has fewer pixels than points, all pixels are taken.
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Prompts;

@@ -1,5 +1,6 @@
 // What torchvision does with Pillow images against recorded outputs (torchvision 0.14, Pillow 9.4), every pixel equal.
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using EpSam.Native.Preprocess;
 
@@ -132,4 +133,64 @@ public sealed class PillowOpsTests
             (hsv[i], hsv[i + 1], hsv[i + 2]) = PillowHsv.FromRgb(rgb[i], rgb[i + 1], rgb[i + 2]);
         return hsv;
     }
+
+    // Digests of what Pillow 9.4 gives (SHA-256 of all results one after the other), for far more cases than the
+    // goldens have. The pictures are Noise; Image.rotate(0.731 k) for k below 1000, ImageEnhance's Brightness, Contrast and
+    // Color by k / 100 for k to 250, torchvision's adjust_hue by k / 100 for k from -50 to 50.
+    [Test]
+    public void PillowRotate_ThousandAngles_AsPillow()
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach ((int height, int width) in new[] { (33, 47), (40, 40) })
+        {
+            byte[] image = Noise.Bytes(height * width * 3), result = new byte[image.Length];
+            for (int k = 0; k < 1000; k++)
+            {
+                PillowRotate.Nearest(image, height, width, 3, k * 0.731, result);
+                hash.AppendData(result);
+            }
+        }
+        Assert.That(Hex(hash), Is.EqualTo("4421d0820f453971ef64b3f42af5ca316bc78fd98fec0c87d61281fb92964322"));
+    }
+
+    [TestCase("brightness", 0, 250, "9467f18bdd03f2e2a854ac521bfcd454f7398536989c4417566f98c109e3d73f")]
+    [TestCase("contrast", 0, 250, "9ee3749f5c6fdf26843df948720cd9e0eaeffc8b8b59faee56e8f43c4682871e")]
+    [TestCase("saturation", 0, 250, "83300f07743230fd5ea3b483977b9ee5e51bb525288e61dc404ce6e13cb753a9")]
+    [TestCase("hue", -50, 50, "4b4fb639b06b14fd7d08b2ad27a6ac0c49efd49137d3a2adb5b34d42af1eb835")]
+    public void ColorJitter_AllHundredths_AsPillow(string operation, int from, int to, string expected)
+    {
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] image = Noise.Bytes(64 * 64 * 3);
+        for (int k = from; k <= to; k++)
+        {
+            byte[] result = [.. image];
+            Adjust(operation, result, k / 100.0);
+            hash.AppendData(result);
+        }
+        Assert.That(Hex(hash), Is.EqualTo(expected));
+    }
+
+    // convert("HSV") of all 2^24 colours, and all 2^24 values of HSV back, in ascending order.
+    [Test, Category("Slow")]
+    public void PillowHsv_AllColours_AsPillow()
+    {
+        using IncrementalHash hsv = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using IncrementalHash rgb = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] there = new byte[3 << 16], back = new byte[3 << 16];
+        for (int a = 0; a < 256; a++)
+        {
+            for (int i = 0; i < 1 << 16; i++)
+            {
+                (byte b, byte c) = ((byte)(i >> 8), (byte)i);
+                (there[3 * i], there[3 * i + 1], there[3 * i + 2]) = PillowHsv.FromRgb((byte)a, b, c);
+                (back[3 * i], back[3 * i + 1], back[3 * i + 2]) = PillowHsv.ToRgb((byte)a, b, c);
+            }
+            hsv.AppendData(there);
+            rgb.AppendData(back);
+        }
+        Assert.That(Hex(hsv), Is.EqualTo("21b59822901a4f6c8c1eb99c91c22061542a3832d3e257dff997caab79bc666e"));
+        Assert.That(Hex(rgb), Is.EqualTo("1d9c2d26d34e85a68dec9d8d87ce0fdcce636d7b8eaec88f7baad6b85cdf4b3b"));
+    }
+
+    static string Hex(IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset());
 }

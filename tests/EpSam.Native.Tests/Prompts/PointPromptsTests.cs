@@ -57,8 +57,8 @@ public sealed class PointPromptsTests
         Assert.That(PointPrompts.Weighted(cam, mask, H, W, 50, 8), Is.Not.EqualTo(points));
     }
 
-    // Two of four in order, with weights 1, 2, 3, 4: the pair (a, b) comes with probability a/10 * b/(10 - a). Of 40,000
-    // draws the count of each of the 12 pairs lies within 5 standard deviations (all of them, in 99.999 %).
+    // Two of four in order, with weights 1, 2, 3, 4: the pair (a, b) comes with probability a/10 * b/(10 - a). Of
+    // 40,000 draws the count of each of the 12 pairs lies within 5 standard deviations (all of them, in 99.999 %).
     [Test]
     public void Weighted_ManySeeds_DistributionOfDrawsWithoutReplacement()
     {
