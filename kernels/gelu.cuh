@@ -5,10 +5,9 @@
 #pragma once
 #include "common.cuh"
 
-device float gelu(float x)
+// g(t) for 0 <= t <= 15.
+device float gelu_tail(float t)
 {
-    float t = as_float(as_bits(x) & 0x7fffffffu);
-    t = t < 15.0f ? t : 15.0f; // keeps s finite for infinite x; a NaN comes back by the last product
     float s = (t - 3.0f) * rcp_approx(t + 3.0f);
     float g = 5.418167012e-5f;
     g = fma_rn(g, s, 1.162363375e-4f);
@@ -20,6 +19,27 @@ device float gelu(float x)
     g = fma_rn(g, s, 1.232250113e-1f);
     g = fma_rn(g, s, -2.064026214e-1f);
     g = fma_rn(g, s, 1.215139479e-1f);
-    float below = exp2_approx(t * t * (-0.5f * Log2E)) * g;
+    return g;
+}
+
+device float gelu(float x)
+{
+    float t = as_float(as_bits(x) & 0x7fffffffu);
+    t = t < 15.0f ? t : 15.0f; // keeps s finite for infinite x; a NaN comes back by the last product
+    float g = gelu_tail(t), below = exp2_approx(t * t * (-0.5f * Log2E)) * g;
     return x * (x < 0.0f ? below : 1.0f - below);
+}
+
+// GELU and its derivative Φ(x) + x·φ(x).
+struct GeluSlope {
+    float y, slope;
+};
+device GeluSlope gelu_slope(float x)
+{
+    constexpr float InverseRoot = 0.398942280401432678f; // 1/√(2π)
+    float t = as_float(as_bits(x) & 0x7fffffffu);
+    t = t > 15.0f ? 15.0f : t; // a NaN stays
+    float e = exp2_approx(t * t * (-0.5f * Log2E)), below = e * gelu_tail(t), density = t * (e * InverseRoot);
+    float phi = x < 0.0f ? below : 1.0f - below;
+    return {x * phi, x < 0.0f ? below - density : phi + density};
 }

@@ -144,3 +144,32 @@ kernel __launch_bounds__(32) mask_resize_fwd_i32_counts(const int* parts, int* c
         counts[2 * mask + 1] = outer;
     }
 }
+
+// mask_resize_bwd_f32: the adjoint of mask_resize_fwd_f32 for all rows: dx = sum of dy over the pixels that a logit is
+// part of, each times its share. The table has (first pixel, how many, where their shares begin) for each row, then for
+// each column, then the shares; a pixel's rows and columns are each other's neighbours, so that nothing is scattered.
+//   in    dy (n, H, W) f32, table (words) i32        out  dx (n, h, w) f32
+//   args  dy, table, dx, h i32, w i32, H i32, W i32
+//   launch grid (ceil(w/128), h, n), block 128; shared 0 B; regs <= 48
+//   needs n and h up to 65535; any sizes
+//   bytes 4·n·(H·W + h·w); pixels are read again from cache     flops ~2·n·H·W·4     bound: memory
+//   accuracy f32 sums in the order of columns, then rows; shares rounded once
+//   order fixed: same bits every run
+kernel __launch_bounds__(Threads) mask_resize_bwd_f32(const float* dy, const int* table, float* dx, int low_height,
+                                                      int low_width, int height, int width)
+{
+    const int j = block_x() * Threads + thread_x(), i = block_y();
+    const int *row = table + 3 * i, *column = table + 3 * (low_height + min_of(j, low_width - 1));
+    const int y0 = row[0], rows = row[1], x0 = column[0], columns = column[1];
+    const float *down = (const float*)table + row[2], *across = (const float*)table + column[2];
+    const float* source = dy + ((long long)block_z() * height + y0) * width + x0;
+    float sum = 0.0f;
+#pragma unroll 1
+    for (int y = 0; y < rows; y++) {
+        float line = 0.0f;
+#pragma unroll 1
+        for (int x = 0; x < columns; x++) line = fma_rn(across[x], source[(long long)y * width + x], line);
+        sum = fma_rn(down[y], line, sum);
+    }
+    if (j < low_width) dx[((long long)block_z() * low_height + i) * low_width + j] = sum;
+}

@@ -23,6 +23,8 @@ public static class MaskResizeCases
     public static IEnumerable<OpCase> All { get; } =
     [
         .. from s in Small from mask in new[] { false, true } select Case(s, mask),
+        .. from s in Small where s.Rows == s.Sizes.Height select Backward(s.N, s.Sizes),
+        Backward(4, new(256, 256, 1024, 1024, 1024, 512, 512)),
         Case((3, new(256, 256, 1024, 683, 1024, 1200, 1800), 0, 1200), false, true),
         Case((3, new(256, 256, 1024, 683, 1024, 1200, 1800), 0, 1200), true, true),
         Case((3, new(256, 256, 1024, 683, 1024, 427, 640), 0, 427), true, true),
@@ -53,6 +55,61 @@ public static class MaskResizeCases
             Flops = 20 * pixels, Bytes = 4L * s.N * z.LowHeight * z.LowWidth + pixels * y.DType.Size(),
             Realistic = realistic,
         };
+    }
+
+    static OpCase Backward(int n, MaskSizes z) => new()
+    {
+        Name = $"mask_resize bwd {n}x{z.LowHeight}x{z.LowWidth} frame {z.Frame} crop {z.CropHeight}x{z.CropWidth} to "
+            + $"{z.Height}x{z.Width}",
+        Inputs = [new("dy", DType.F32, new(n, z.Height, z.Width), Values.Normal())],
+        Outputs = [new("dx", DType.F32, new(n, z.LowHeight, z.LowWidth))],
+        Scratch = [new("adjoint", DType.I32, MaskResize.AdjointShape(z))],
+        Run = (gpu, x, y) =>
+        {
+            gpu.Upload(MaskResize.AdjointTable(z), y[1]);
+            MaskResize.Backward(gpu, x[0], y[1], z, y[0]);
+        },
+        Reference = x => [BackwardReference(x[0], n, z)],
+        Flops = 8L * n * z.Height * z.Width, Bytes = 4L * n * (z.Height * z.Width + z.LowHeight * z.LowWidth),
+        Realistic = n * z.Height * z.Width > 1_000_000,
+    };
+
+    // Both resizes are along rows, then along columns: the matrix of one axis is what they make of unit vectors.
+    static float[][] Matrix(int low, int frame, int crop, int size) =>
+    [
+        .. Enumerable.Range(0, low).Select(i =>
+        {
+            float[] unit = new float[low], inFrame = new float[frame], pixels = new float[size];
+            unit[i] = 1;
+            Resample.TorchBilinear(unit, low, 1, 1, frame, 1, inFrame);
+            Resample.TorchBilinear(inFrame[..crop], crop, 1, 1, size, 1, pixels);
+            return pixels;
+        }),
+    ];
+
+    static Expected BackwardReference(double[] dy, int n, MaskSizes z)
+    {
+        float[][] rows = Matrix(z.LowHeight, z.Frame, z.CropHeight, z.Height);
+        float[][] columns = Matrix(z.LowWidth, z.Frame, z.CropWidth, z.Width);
+        Sums dx = new((long)n * z.LowHeight * z.LowWidth);
+        long most = 4;
+        for (int at = 0; at < dx.Values.Length; at++)
+        {
+            (int j, int i, int b) = (at % z.LowWidth, at / z.LowWidth % z.LowHeight, at / z.LowWidth / z.LowHeight);
+            long terms = 0;
+            for (int y = 0; y < z.Height; y++)
+            {
+                if (rows[i][y] == 0) continue;
+                for (int x = 0; x < z.Width; x++)
+                {
+                    if (columns[j][x] == 0) continue;
+                    dx.Add(at, dy[(b * z.Height + y) * z.Width + x] * rows[i][y] * columns[j][x]);
+                    terms++;
+                }
+            }
+            most = Math.Max(most, terms);
+        }
+        return dx.Within(most, DType.F32);
     }
 
     static Expected[] Reference(double[] x, (int N, MaskSizes Sizes, int First, int Rows) s, bool mask)

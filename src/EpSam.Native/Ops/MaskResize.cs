@@ -68,6 +68,65 @@ public static class MaskResize
         Launch.Run(gpu, "mask_resize_fwd_i32_counts", new LaunchGrid(x.Shape[0]), 32, parts, counts, (int)needed[1]);
     }
 
+    /// <summary>
+    /// The table of <see cref="Backward"/>, to be uploaded to an i32 tensor of <see cref="AdjointShape"/>: for each
+    /// logit's row, then column, which pixels it is part of, and its shares in them.
+    /// </summary>
+    public static byte[] AdjointTable(MaskSizes sizes)
+    {
+        ReadOnlySpan<int> table = MemoryMarshal.Cast<byte, int>(Table(sizes));
+        List<int> places = [], shares = [];
+        int first = 3 * (sizes.LowHeight + sizes.LowWidth);
+        Adjoint(table[..(sizes.Height * Words)], sizes.LowHeight, first, places, shares);
+        Adjoint(table[(sizes.Height * Words)..], sizes.LowWidth, first, places, shares);
+        return MemoryMarshal.AsBytes<int>([.. places, .. shares]).ToArray();
+    }
+
+    /// <summary>The shape of <see cref="AdjointTable"/>.</summary>
+    public static Shape AdjointShape(MaskSizes sizes) => new(AdjointTable(sizes).Length / sizeof(int));
+
+    /// <summary>
+    /// dx (n, h, w) f32 from dy (n, H, W) f32, the gradient of all rows of <see cref="Logits"/>. Does not synchronise.
+    /// </summary>
+    public static void Backward(Gpu gpu, Tensor dy, Tensor adjoint, MaskSizes sizes, Tensor dx)
+    {
+        const string Op = "MaskResize";
+        Expect.Rank(Op, "dx", dx, "n, h, w");
+        Expect.Shape(Op, "dx", dx, DType.F32, dx.Shape[0], sizes.LowHeight, sizes.LowWidth);
+        Expect.Shape(Op, "dy", dy, DType.F32, dx.Shape[0], sizes.Height, sizes.Width);
+        Expect.Type(Op, "adjoint", adjoint, DType.I32);
+        LaunchGrid grid = new((sizes.LowWidth + Threads - 1) / Threads, sizes.LowHeight, dx.Shape[0]);
+        Launch.Run(gpu, "mask_resize_bwd_f32", grid, Threads,
+            dy, adjoint, dx, sizes.LowHeight, sizes.LowWidth, sizes.Height, sizes.Width);
+    }
+
+    // The pixels that a logit is part of are neighbours: what they lie between moves on with them.
+    static void Adjoint(ReadOnlySpan<int> table, int low, int first, List<int> places, List<int> shares)
+    {
+        SortedDictionary<int, double>[] of = new SortedDictionary<int, double>[low];
+        for (int i = 0; i < low; i++) of[i] = [];
+        for (int pixel = 0; pixel < table.Length / Words; pixel++)
+        {
+            ReadOnlySpan<int> entry = table.Slice(pixel * Words, Words);
+            ReadOnlySpan<float> weights = MemoryMarshal.Cast<int, float>(entry[4..]);
+            for (int i = 0; i < 4; i++)
+            {
+                // entry: the first of both, the second of both; weights: both of one, both of the other, the last two
+                SortedDictionary<int, double> logit = of[entry[i]];
+                int one = i % 2, half = i / 2;
+                double share = (double)weights[2 * one + half] * weights[4 + one];
+                logit[pixel] = logit.GetValueOrDefault(pixel) + share;
+            }
+        }
+        foreach (SortedDictionary<int, double> logit in of)
+        {
+            int from = logit.Keys.FirstOrDefault(), count = logit.Count == 0 ? 0 : logit.Keys.Last() - from + 1;
+            places.AddRange([from, count, first + shares.Count]);
+            for (int i = 0; i < count; i++)
+                shares.Add(BitConverter.SingleToInt32Bits((float)logit.GetValueOrDefault(from + i)));
+        }
+    }
+
     /// <summary>Working space for counting in so many masks of so many rows: (n, warps, 2).</summary>
     public static Shape PartsShape(long masks, long rows, long width) =>
         new(masks, (width + Threads - 1) / Threads * ((rows + Band - 1) / Band) * (Threads / 32), 2);
