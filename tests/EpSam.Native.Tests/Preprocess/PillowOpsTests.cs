@@ -135,8 +135,8 @@ public sealed class PillowOpsTests
     }
 
     // Digests of what Pillow 9.4 gives (SHA-256 of all results one after the other), for far more cases than the
-    // goldens have. The pictures are Noise; Image.rotate(0.731 k) for k below 1000, ImageEnhance's Brightness, Contrast and
-    // Color by k / 100 for k to 250, torchvision's adjust_hue by k / 100 for k from -50 to 50.
+    // goldens have. The pictures are Noise; Image.rotate(0.731 k) for k below 1000, ImageEnhance's Brightness,
+    // Contrast and Color by k / 100 for k to 250, torchvision's adjust_hue by k / 100 for k from -50 to 50.
     [Test]
     public void PillowRotate_ThousandAngles_AsPillow()
     {
