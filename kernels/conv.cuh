@@ -1,7 +1,7 @@
-// The geometry of convolutions: which position of a tensor a row of the product gathers from at which tap of the kernel.
-// Forward, rows are positions of y and gather from x; backward, they are positions of dx and gather from dy. There,
-// where a stride is not 1, positions fall into phases (position modulo stride) that meet different taps; a block works
-// in one phase.
+// The geometry of convolutions: which position of a tensor a row of the product gathers from at which tap of the
+// kernel. Forward, rows are positions of y and gather from x; backward, they are positions of dx and gather from dy.
+// There, where a stride is not 1, positions fall into phases (position modulo stride) that meet different taps; a
+// block works in one phase.
 #pragma once
 #include "mma.cuh"
 

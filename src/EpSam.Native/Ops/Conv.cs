@@ -177,7 +177,8 @@ public static class Conv
     static int Length(string axis, int input, int kernel, int stride, int padding, int dilation)
     {
         if (kernel < 1 || stride < 1 || padding < 0 || dilation < 1)
-            throw new ArgumentException($"Conv: kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation} "
+            throw new ArgumentException(
+                $"Conv: kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation} "
                 + $"are impossible along {axis}");
         long span = dilation * (kernel - 1L) + 1;
         if (input + 2L * padding < span)

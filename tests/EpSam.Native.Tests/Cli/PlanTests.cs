@@ -10,8 +10,8 @@ public sealed class PlanTests
         return (EpSam.Cli.Program.Run(["plan", .. arguments], output, error), output.ToString(), error.ToString());
     }
 
-    // Parameters as published (../shared/systems.md §1.1) and the 256 numbers of the buffer; each tensor is rounded up to
-    // 256 bytes.
+    // Parameters as published (../shared/systems.md §1.1) and the 256 numbers of the buffer; each tensor is rounded up
+    // to 256 bytes.
     [TestCase("vit_b", 93_735_728, 314)]
     [TestCase("vit_l", 312_343_088, 482)]
     [TestCase("vit_h", 641_090_864, 594)]

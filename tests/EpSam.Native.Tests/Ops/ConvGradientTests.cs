@@ -3,8 +3,8 @@ using EpSam.Cases;
 namespace EpSam.Native.Tests.Ops;
 
 /// <summary>
-/// The references of a convolution's gradients against central differences of the reference of its forward: the op tests
-/// compare kernels with these references.
+/// The references of a convolution's gradients against central differences of the reference of its forward: the op
+/// tests compare kernels with these references.
 /// </summary>
 public sealed class ConvGradientTests
 {
@@ -12,7 +12,8 @@ public sealed class ConvGradientTests
     const double Step = 1.0 / 64;
 
     static IEnumerable<TestCaseData> Cases =>
-        ConvCases.Gradients.Select(g => new TestCaseData(g.Forward, g.Data, g.Weight).SetArgDisplayNames(g.Forward.Name));
+        ConvCases.Gradients.Select(g =>
+            new TestCaseData(g.Forward, g.Data, g.Weight).SetArgDisplayNames(g.Forward.Name));
 
     [TestCaseSource(nameof(Cases))]
     public void References_OfGradients_AreCentralDifferences(OpCase forward, OpCase data, OpCase weight)
@@ -30,7 +31,8 @@ public sealed class ConvGradientTests
             {
                 int at = random.Next(inputs[input].Length);
                 // the loss is linear in each value, so only double's own rounding is left
-                double expected = (Loss(forward, inputs, dy, input, at, Step) - Loss(forward, inputs, dy, input, at, -Step))
+                double expected =
+                    (Loss(forward, inputs, dy, input, at, Step) - Loss(forward, inputs, dy, input, at, -Step))
                     / (2 * Step);
                 Assert.That(gradients[input][at], Is.EqualTo(expected).Within(1e-9), $"input {input}, element {at}");
             }
