@@ -112,6 +112,11 @@ public sealed class OpArgumentTests
         "Image: an image of 1 x 1 to 16 x 16 fits, got 17 x 16");
 
     [Test]
+    public void BatchNorm_StatisticsOfOneRow_AreRefused() => Refuses(
+        () => BatchNorm.Statistics(_gpu, F32(1, 8), 1e-5f, 0.1f, F32(16), F32(8), F32(8)),
+        "BatchNorm: statistics need two rows or more, got x (1, 8) f32");
+
+    [Test]
     public void Conv_OutputOfAnotherSize_IsRefused() => Refuses(
         () => Conv.Forward(_gpu, F32(1, 8, 8, 4), F32(4, 3, 3, 4), null, ConvSteps.In2D(2, 1), F32(1, 8, 8, 4)),
         "Conv: y must be (1, 1, 4, 4, 4) f32, got (1, 1, 8, 8, 4) f32");
