@@ -302,3 +302,221 @@ CROSS_ATTENTION(cross_attention_fwd_f32_k16_by_key, (by_key<float, 16, 8>), floa
 CROSS_ATTENTION(cross_attention_fwd_f32_k32_by_key, (by_key<float, 32, 2>), float)
 CROSS_ATTENTION(cross_attention_fwd_bf16_k16_by_key, (by_key<bf16, 16, 8>), bf16)
 CROSS_ATTENTION(cross_attention_fwd_bf16_k32_by_key, (by_key<bf16, 32, 2>), bf16)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Backward, from the log-sum-exp: p = exp(s - lse), ds = p·(do·v - delta) with delta = do·o, dq = scale·Σ ds·k over
+// keys, dk = scale·Σ ds·q and dv = Σ p·do over queries. A lane owns a query, or a key, and walks the other set, whose
+// rows are read as broadcasts. Where the owners are few the others are shared out in chunks, and each chunk's sums go to a part
+// of its own, to be added up in order. Gradients are those of a prompt, also of tokens that several prompts share.
+
+#ifdef __clang__
+#define grid_z() ((int)__nvvm_read_ptx_sreg_nctaid_z())
+#else
+#define grid_z() ((int)gridDim.z)
+#endif
+
+template <class T> struct CrossAttentionBack {
+    CrossAttentionArgs<T> a; // its out: the gradient of the output
+    const float* delta;
+    T *d_own, *d_value;            // of one chunk
+    float *own_parts, *value_parts; // of several; then d_own and d_value are not written
+    int each;                      // others of a chunk
+};
+
+// A warp's owners and its chunk.
+struct Share {
+    int first, chunk, begin, end;
+};
+device Share share_of(int owners, int others, int each)
+{
+    const int groups = ceil_div(owners, 32), task = block_y() * Warps + (thread_x() >> 5);
+    const int chunk = task / groups;
+    return {task % groups * 32, chunk, chunk * each, min_of(others, (chunk + 1) * each)};
+}
+
+template <int K, class T>
+device void store_gradient(T* to, float* parts, long long at, long long part, int size, const float (&x)[K])
+{
+    if (parts) {
+#pragma unroll
+        for (int c = 0; c < K; c += 4)
+            if (c < size) store4(parts + part + at + c, f32x4{x[c], x[c + 1], x[c + 2], x[c + 3]});
+    } else {
+#pragma unroll
+        for (int c = 0; c < K; c += 4)
+            if (c < size) store4(to + at + c, f32x4{x[c], x[c + 1], x[c + 2], x[c + 3]});
+    }
+}
+
+template <int K> device void zero_past(int size, float (&x)[K])
+{
+#pragma unroll
+    for (int c = 0; c < K; c++) x[c] = c < size ? x[c] : 0.0f;
+}
+
+template <int K> device float dot(const float (&x)[K], const float (&y)[K])
+{
+    float even = 0.0f, odd = 0.0f;
+#pragma unroll
+    for (int c = 0; c < K; c += 2) {
+        even = fma_rn(x[c], y[c], even);
+        odd = fma_rn(x[c + 1], y[c + 1], odd);
+    }
+    return even + odd;
+}
+
+template <class T, int K> device void back_query(const CrossAttentionBack<T>& b)
+{
+    const CrossAttentionArgs<T>& a = b.a;
+    const int stride = a.heads * a.size, head = block_x() * a.size;
+    const Share share = share_of(a.queries, a.keys, b.each);
+    if (share.begin < a.keys) { // the same for a warp
+        const T* k = tokens_of(a.k, a.kv_of, a.keys, a);
+        const T* v = tokens_of(a.v, a.kv_of, a.keys, a);
+        const int query = share.first + (thread_x() & 31), real = min_of(query, a.queries - 1), offset = real * stride;
+        const long long prompt = block_z(), at = (prompt * a.heads + block_x()) * a.queries + real;
+        const long long row = (prompt * a.queries + real) * stride + head;
+        float x[K], d[K], sum[K];
+        load_row(tokens_of(a.q, a.q_of, a.queries, a) + offset, a.size, x);
+        if (a.q_table) add_row(a.q_table + offset + head, a.size, x);
+        load_row((const T*)a.out + row, a.size, d);
+        zero_past(a.size, x);
+        zero_past(a.size, d);
+#pragma unroll
+        for (int c = 0; c < K; c++) x[c] *= a.scale * Log2E, sum[c] = 0.0f;
+        const float shift = a.lse[at] * Log2E, delta = b.delta[at];
+#pragma unroll 1
+        for (int key = share.begin; key < share.end; key++) {
+            float y[K], value[K];
+            load_row(k + key * stride, a.size, y);
+            if (a.k_table) add_row(a.k_table + key * stride + head, a.size, y);
+            load_row(v + key * stride, a.size, value);
+            const float ds = exp2_approx(dot(x, y) - shift) * (dot(d, value) - delta);
+#pragma unroll
+            for (int c = 0; c < K; c++) sum[c] = fma_rn(ds, y[c], sum[c]);
+        }
+#pragma unroll
+        for (int c = 0; c < K; c++) sum[c] *= a.scale;
+        const long long part = (long long)share.chunk * grid_z() * a.queries * stride;
+        if (query < a.queries) store_gradient(b.d_own, b.own_parts, row, part, a.size, sum);
+    }
+}
+
+template <class T, int K> device void back_key(const CrossAttentionBack<T>& b)
+{
+    const CrossAttentionArgs<T>& a = b.a;
+    const int stride = a.heads * a.size, head = block_x() * a.size;
+    const Share share = share_of(a.keys, a.queries, b.each);
+    if (share.begin < a.queries) {
+        const T* q = tokens_of(a.q, a.q_of, a.queries, a);
+        const int key = share.first + (thread_x() & 31), offset = min_of(key, a.keys - 1) * stride;
+        const long long prompt = block_z(), lines = (prompt * a.heads + block_x()) * a.queries;
+        const T* d = (const T*)a.out + prompt * a.queries * stride + head;
+        float y[K], value[K], dy[K], dv[K];
+        load_row(tokens_of(a.k, a.kv_of, a.keys, a) + offset, a.size, y);
+        if (a.k_table) add_row(a.k_table + offset + head, a.size, y);
+        load_row(tokens_of(a.v, a.kv_of, a.keys, a) + offset, a.size, value);
+        zero_past(a.size, y);
+        zero_past(a.size, value);
+#pragma unroll
+        for (int c = 0; c < K; c++) y[c] *= a.scale * Log2E, dy[c] = dv[c] = 0.0f;
+#pragma unroll 1
+        for (int query = share.begin; query < share.end; query++) {
+            float x[K], o[K];
+            load_row(q + query * stride, a.size, x);
+            if (a.q_table) add_row(a.q_table + query * stride + head, a.size, x);
+            load_row(d + (long long)query * stride, a.size, o);
+            const float p = exp2_approx(dot(x, y) - a.lse[lines + query] * Log2E);
+            const float ds = p * (dot(o, value) - b.delta[lines + query]);
+#pragma unroll
+            for (int c = 0; c < K; c++) {
+                dv[c] = fma_rn(p, o[c], dv[c]);
+                dy[c] = fma_rn(ds, x[c], dy[c]);
+            }
+        }
+#pragma unroll
+        for (int c = 0; c < K; c++) dy[c] *= a.scale;
+        const long long part = (long long)share.chunk * grid_z() * a.keys * stride;
+        const long long row = prompt * a.keys * stride + offset + head;
+        if (key < a.keys) {
+            store_gradient(b.d_own, b.own_parts, row, part, a.size, dy);
+            store_gradient(b.d_value, b.value_parts, row, part, a.size, dv);
+        }
+    }
+}
+
+// cross_attention_bwd_{f32,bf16}_delta: delta = do·o, head by head.
+//   in    out, dout (P, Tq, N, K) f32 or bf16        out  delta (P, N, Tq) f32
+//   args  out, dout, delta, P i32, Tq i32, N i32, K i32
+//   launch grid ceil(P·Tq·N/128), block 128; shared 0 B; regs <= 48
+//   needs K % 4 == 0, both aligned to 4 elements; P·Tq·N < 2^31
+//   bytes 2·s·P·Tq·N·K, s = 4 or 2     flops 2·P·Tq·N·K     bound: memory
+//   accuracy f32
+//   order fixed: same bits every run
+#define DELTA(name, T)                                                                                                 \
+    kernel __launch_bounds__(Threads) name(const T* out, const T* dout, float* delta, int prompts, int queries,        \
+                                           int heads, int size)                                                        \
+    {                                                                                                                  \
+        const int row = block_x() * Threads + thread_x();                                                              \
+        if (row < prompts * queries * heads) {                                                                         \
+            float sum = 0.0f;                                                                                          \
+            for (int c = 0; c < size; c += 4) {                                                                        \
+                f32x4 o = load4(out + (long long)row * size + c), d = load4(dout + (long long)row * size + c);         \
+                sum = fma_rn(o.w, d.w, fma_rn(o.z, d.z, fma_rn(o.y, d.y, fma_rn(o.x, d.x, sum))));                     \
+            }                                                                                                          \
+            const int head = row % heads, query = row / heads % queries, prompt = row / heads / queries;               \
+            delta[((long long)prompt * heads + head) * queries + query] = sum;                                         \
+        }                                                                                                              \
+    }
+DELTA(cross_attention_bwd_f32_delta, float)
+DELTA(cross_attention_bwd_bf16_delta, bf16)
+
+// cross_attention_bwd_{f32,bf16}_k{16,32}_query: the gradient of each prompt's q, or its parts by chunks of keys. K up
+// to 16 or 32.
+//   in    q, k, v, q_table, k_table, q_of, kv_of, lse as forward, dout (P, Tq, N, K) of q's type, delta (P, N, Tq) f32
+//   out   dq (P, Tq, N, K) of q's type, or, where parts is not null, parts (S, P, Tq, N, K) f32, S = ceil(Tk/each)
+//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dq, parts, Tq i32, Tk i32, N i32, K i32, each i32,
+//         scale f32
+//   launch grid (N, ceil(S·ceil(Tq/32)/4), P), block 128 = 4 warps; shared 0 B; regs <= 255
+//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
+//   bytes s·P·N·K·(3·Tq + 2·Tk), s = 4 or 2     flops 6·P·N·Tq·Tk·K     bound: memory
+//   accuracy f32 inside; exp by ex2.approx; one rounding to bf16
+//   order fixed: same bits every run
+#define BACK_QUERY(name, T, K)                                                                                         \
+    kernel __launch_bounds__(Threads) name(const T* q, const T* k, const T* v, const T* q_table, const T* k_table,     \
+                                           const int* q_of, const int* kv_of, T* dout, float* lse,                     \
+                                           const float* delta, T* dq, float* parts, int queries, int keys,             \
+                                           int heads, int size, int each, float scale)                                 \
+    {                                                                                                                  \
+        back_query<T, K>({{q, k, v, q_table, k_table, q_of, kv_of, dout, lse, queries, keys, heads, size, scale},      \
+                          delta, dq, (T*)0, parts, (float*)0, each});                                                  \
+    }
+BACK_QUERY(cross_attention_bwd_f32_k16_query, float, 16)
+BACK_QUERY(cross_attention_bwd_f32_k32_query, float, 32)
+BACK_QUERY(cross_attention_bwd_bf16_k16_query, bf16, 16)
+BACK_QUERY(cross_attention_bwd_bf16_k32_query, bf16, 32)
+
+// cross_attention_bwd_{f32,bf16}_k{16,32}_key: the gradients of each prompt's k and v, or their parts by chunks of
+// queries. Inputs as forward; K up to 16 or 32.
+//   in    q, k, v, q_table, k_table, q_of, kv_of, lse as forward, dout (P, Tq, N, K) of q's type, delta (P, N, Tq) f32
+//   out   dk, dv (P, Tk, N, K) of q's type, or, where these are not null, k_parts, v_parts (S, P, Tk, N, K) f32
+//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dk, dv, k_parts, v_parts, Tq i32, Tk i32, N i32,
+//         K i32, each i32, scale f32
+//   launch grid (N, ceil(S·ceil(Tk/32)/4), P), S = ceil(Tq/each), block 128 = 4 warps; shared 0 B; regs <= 255
+//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
+//   bytes s·P·N·K·(2·Tq + 4·Tk), s = 4 or 2     flops 8·P·N·Tq·Tk·K     bound: memory
+//   accuracy f32 inside; exp by ex2.approx; one rounding to bf16
+//   order fixed: same bits every run
+#define BACK_KEY(name, T, K)                                                                                           \
+    kernel __launch_bounds__(Threads) name(const T* q, const T* k, const T* v, const T* q_table, const T* k_table,     \
+                                           const int* q_of, const int* kv_of, T* dout, float* lse,                     \
+                                           const float* delta, T* dk, T* dv, float* k_parts, float* v_parts,           \
+                                           int queries, int keys, int heads, int size, int each, float scale)          \
+    {                                                                                                                  \
+        back_key<T, K>({{q, k, v, q_table, k_table, q_of, kv_of, dout, lse, queries, keys, heads, size, scale},        \
+                        delta, dk, dv, k_parts, v_parts, each});                                                       \
+    }
+BACK_KEY(cross_attention_bwd_f32_k16_key, float, 16)
+BACK_KEY(cross_attention_bwd_f32_k32_key, float, 32)
+BACK_KEY(cross_attention_bwd_bf16_k16_key, bf16, 16)
+BACK_KEY(cross_attention_bwd_bf16_k32_key, bf16, 32)

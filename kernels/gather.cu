@@ -38,3 +38,28 @@ device void gather(const T* x, const int* of, const float* row, const T* add, T*
     }
 GATHER(gather_fwd_f32, float)
 GATHER(gather_fwd_bf16, bf16)
+
+// gather_bwd_{f32,bf16}: dx[b] = sum of dy[p] over all p with of[p] = b; zero where there is none.
+//   in    dy (P, R, C) f32 or bf16, of (P) i32       out  dx (B, R, C) of dy's type
+//   args  dy, of, dx, P i32, quads i32
+//   launch grid (any, B), block 256; shared 0 B; regs <= 40
+//   needs quads = R·C/4, dy and dx aligned to 4 elements
+//   bytes s·R·C·(P + B), s = 4 or 2     flops P·R·C     bound: memory
+//   accuracy added in f32 in the order of p, one rounding
+//   order fixed: same bits every run
+#define GATHER_BACK(name, T)                                                                                           \
+    kernel __launch_bounds__(Threads) name(const T* dy, const int* of, T* dx, int prompts, int quads)                  \
+    {                                                                                                                  \
+        const int b = block_y();                                                                                       \
+        for (int i = block_x() * Threads + thread_x(); i < quads; i += grid_x() * Threads) {                           \
+            f32x4 sum = {0.0f, 0.0f, 0.0f, 0.0f};                                                                      \
+            for (int p = 0; p < prompts; p++)                                                                          \
+                if (of[p] == b) {                                                                                      \
+                    f32x4 v = load4(dy + ((long long)p * quads + i) * 4);                                              \
+                    sum = f32x4{sum.x + v.x, sum.y + v.y, sum.z + v.z, sum.w + v.w};                                   \
+                }                                                                                                      \
+            store4(dx + ((long long)b * quads + i) * 4, sum);                                                          \
+        }                                                                                                              \
+    }
+GATHER_BACK(gather_bwd_f32, float)
+GATHER_BACK(gather_bwd_bf16, bf16)

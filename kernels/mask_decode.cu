@@ -237,3 +237,83 @@ MASK_DECODE_F32(mask_decode_fwd_f32_c16_8, 16, 8)
     }
 MASK_DECODE_BF16(mask_decode_fwd_bf16_c64_32, 64, 32)
 MASK_DECODE_BF16(mask_decode_fwd_bf16_c16_8, 16, 8)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Backward: the convolution is made again by a matrix product, without its bias; here that becomes its gradient in
+// place, and two more matrix products make those of u and of the weight of it. A thread has one output o and a share of
+// a prompt's pixels.
+
+constexpr int MasksBack = 4;
+
+template <class T, int O>
+device void mask_decode_back(T* z, const float* bias, const float* hyper, const float* d_mask, float* hyper_parts,
+                             float* bias_parts, int height, int width, int masks, int each)
+{
+    constexpr int Slots = Threads / O;
+    __shared__ float sums[MasksBack + 1][Threads];
+    const int o = thread_x() % O, slot = thread_x() / O, pixels = 4 * height * width;
+    const int begin = block_x() * each, end = min_of(pixels, begin + each);
+    const long long prompt = block_y(), mask_size = 16ll * height * width;
+    float vector[MasksBack], d_hyper[MasksBack] = {}, d_bias = 0.0f;
+#pragma unroll
+    for (int m = 0; m < MasksBack; m++) vector[m] = m < masks ? hyper[(prompt * masks + m) * O + o] : 0.0f;
+    const float added = bias[o];
+    for (int pixel = begin + slot; pixel < end; pixel += Slots) {
+        T* at = z + ((prompt * pixels + pixel) * O + o) * 4;
+        const f32x4 before = load4(at);
+        const GeluSlope y[4] = {gelu_slope(before.x + added), gelu_slope(before.y + added),
+                                gelu_slope(before.z + added), gelu_slope(before.w + added)};
+        const int token = pixel >> 2, top = 4 * (token / width) + (pixel & 2);
+        const float* source = d_mask + prompt * masks * mask_size + (long long)top * 4 * width + 4 * (token % width)
+            + 2 * (pixel & 1);
+        float dy[4] = {};
+#pragma unroll
+        for (int m = 0; m < MasksBack; m++)
+            if (m < masks) {
+                const f32x2 upper = *(const f32x2*)(source + m * mask_size);
+                const f32x2 lower = *(const f32x2*)(source + m * mask_size + 4 * width);
+                dy[0] = fma_rn(vector[m], upper.x, dy[0]), dy[1] = fma_rn(vector[m], upper.y, dy[1]);
+                dy[2] = fma_rn(vector[m], lower.x, dy[2]), dy[3] = fma_rn(vector[m], lower.y, dy[3]);
+                d_hyper[m] = fma_rn(upper.x, y[0].y, fma_rn(upper.y, y[1].y, d_hyper[m]));
+                d_hyper[m] = fma_rn(lower.x, y[2].y, fma_rn(lower.y, y[3].y, d_hyper[m]));
+            }
+        const f32x4 dz = {dy[0] * y[0].slope, dy[1] * y[1].slope, dy[2] * y[2].slope, dy[3] * y[3].slope};
+        store4(at, dz);
+        d_bias += (dz.x + dz.y) + (dz.z + dz.w);
+    }
+#pragma unroll
+    for (int m = 0; m < MasksBack; m++) sums[m][thread_x()] = d_hyper[m];
+    sums[MasksBack][thread_x()] = d_bias;
+    block_barrier();
+    for (int item = thread_x(); item < (masks + 1) * O; item += Threads) {
+        const int m = item / O == masks ? MasksBack : item / O, column = item % O;
+        float sum = 0.0f;
+#pragma unroll
+        for (int i = 0; i < Slots; i++) sum += sums[m][i * O + column];
+        const long long block = prompt * grid_x() + block_x();
+        if (m == MasksBack) bias_parts[block * O + column] = sum;
+        else hyper_parts[block * masks * O + item] = sum;
+    }
+}
+
+// mask_decode_bwd_{f32,bf16}_o{32,8}: z, the convolution without its bias, becomes its gradient; and those of hyper and
+// bias in parts of some pixels of u each.
+//   in    z (P, H, W, 2, 2, O, 2, 2) f32 or bf16, bias (O), hyper (P, M, O), dmask (P, M, 4H, 4W) f32
+//   out   z, hyper_parts (P, G, M, O), bias_parts (P, G, O) f32
+//   args  z, bias, hyper, dmask, hyper_parts, bias_parts, H i32, W i32, M i32, each i32
+//   launch grid (G = ceil(4·H·W/each), P), block 128; shared 2560 B; regs <= 80
+//   needs M <= 4; z aligned to 4 elements, dmask to 8 bytes; 16·H·W < 2^31
+//   bytes P·H·W·(32·s·O + 64·M), s = 4 or 2     flops ~16·P·H·W·O·(30 + 4·M)     bound: memory
+//   accuracy f32 sums; gelu relative 1e-6, gelu' to 2e-7
+//   order fixed: same bits every run
+#define MASK_DECODE_BACK(name, T, O)                                                                                   \
+    kernel __launch_bounds__(Threads) name(T* z, const float* bias, const float* hyper, const float* dmask,            \
+                                           float* hyper_parts, float* bias_parts, int height, int width, int masks,    \
+                                           int each)                                                                   \
+    {                                                                                                                  \
+        mask_decode_back<T, O>(z, bias, hyper, dmask, hyper_parts, bias_parts, height, width, masks, each);            \
+    }
+MASK_DECODE_BACK(mask_decode_bwd_f32_o32, float, 32)
+MASK_DECODE_BACK(mask_decode_bwd_f32_o8, float, 8)
+MASK_DECODE_BACK(mask_decode_bwd_bf16_o32, bf16, 32)
+MASK_DECODE_BACK(mask_decode_bwd_bf16_o8, bf16, 8)

@@ -11,13 +11,14 @@ public static class AllCases
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,
         .. CrossAttentionCases.All, .. GatherCases.All, .. PointEncodingCases.All,
         .. UpscalingCases.All, .. MaskDecodeCases.All, .. MaskResizeCases.All, .. ImageCases.All,
-        .. ColumnSumCases.All, .. MaskLossCases.All,
+        .. ColumnSumCases.All, .. MaskLossCases.All, .. CrossAttentionBackCases.All,
     ];
 
     /// <summary>Every op whose reference of gradients is held against differences of its forward's.</summary>
     public static IEnumerable<GradientCase> Gradients { get; } =
     [
         .. LayerNormCases.Gradients, .. GeluCases.Gradients, .. BiasCases.Gradients, .. MatMulCases.Gradients,
-        .. MaskLossCases.Gradients,
+        .. MaskLossCases.Gradients, .. CrossAttentionBackCases.Gradients, .. UpscalingCases.Gradients,
+        .. MaskDecodeCases.Gradients,
     ];
 }

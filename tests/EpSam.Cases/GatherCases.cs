@@ -14,7 +14,30 @@ public static class GatherCases
             from added in new[] { "", "row", "add", "row add" }
            select Case(s, added, type),
         .. from type in new[] { DType.F32, DType.BF16 } select Case((1, 16, 4096, 256), "row", type, true),
+        .. from type in new[] { DType.F32, DType.BF16 }
+           from s in new (long B, long P, long R, long C)[] { (1, 1, 1, 4), (3, 5, 7, 12), (2, 4, 300, 8) }
+           select Backward(s.B, s.P, s.R, s.C, type),
     ];
+
+    // An image without prompts gets zeros: the last one of the second case.
+    static OpCase Backward(long b, long p, long r, long c, DType type) => new()
+    {
+        Name = $"gather bwd {type.Name()} {p}x{r}x{c} to {b}",
+        Inputs =
+        [
+            new("dy", type, new(p, r, c), Values.Normal()),
+            new("of", DType.I32, new(p), Values.Integer(0, (int)Math.Min(b - 1, 1))),
+        ],
+        Outputs = [new("dx", type, new(b, r, c))],
+        Run = (gpu, x, y) => Gather.Backward(gpu, x[0], x[1], y[0]),
+        Reference = x =>
+        {
+            Sums dx = new(b * r * c);
+            for (long i = 0; i < x[0].Length; i++) dx.Add((long)x[1][i / (r * c)] * r * c + i % (r * c), x[0][i]);
+            return [dx.Within(p, type)];
+        },
+        Flops = p * r * c, Bytes = (p + b) * r * c * type.Size(),
+    };
 
     static OpCase Case((long B, long P, long R, long C) s, string added, DType type, bool realistic = false)
     {

@@ -42,4 +42,24 @@ public static class Gather
         Launch.Run(gpu, $"gather_fwd_{x.DType.Name()}", new LaunchGrid(blocks, prompts), Threads,
             x, of, row, add, y, (int)quads, (int)columns);
     }
+
+    /// <summary>
+    /// dx (B, …, C)[b] = sum of dy (P, …, C)[p] over all p with of[p] = b, in their order, f32 or bf16. Does not
+    /// synchronise.
+    /// </summary>
+    public static void Backward(Gpu gpu, Tensor dy, Tensor of, Tensor dx)
+    {
+        Expect.Type("Gather", "dy", dy, DType.F32, DType.BF16);
+        long prompts = dy.Shape[0], each = dx.Shape.Count / Math.Max(1, dx.Shape[0]), quads = each / 4;
+        if (dx.DType != dy.DType || dy.Shape.Count != prompts * each)
+            throw new ArgumentException($"Gather: dx must be like dy {dy} but for its first axis, got {dx}");
+        Expect.Shape("Gather", "of", of, DType.I32, prompts);
+        Expect.Multiple("Gather", "elements of dx[0]", each, 4);
+        Expect.Int("Gather", "elements of dx[0]", each);
+        Expect.Aligned("Gather", "dy", dy, 4 * dy.DType.Size());
+        Expect.Aligned("Gather", "dx", dx, 4 * dy.DType.Size());
+        long blocks = Math.Min((quads + Threads - 1) / Threads, MaxBlocks);
+        Launch.Run(gpu, $"gather_bwd_{dy.DType.Name()}", new LaunchGrid(blocks, dx.Shape[0]), Threads,
+            dy, of, dx, (int)prompts, (int)quads);
+    }
 }
