@@ -6,6 +6,7 @@ public static class AllCases
     public static IEnumerable<OpCase> All { get; } =
     [
         .. ConvCases.All, .. BatchNormCases.All,
+        .. AdamCases.All, .. GradNormCases.All, .. NonFiniteCases.All,
         .. ElementwiseCases.All, .. ReduceCases.All, .. LayerNormCases.All, .. SoftmaxCases.All, .. GeluCases.All,
         .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,

@@ -1,6 +1,7 @@
 // The parameters of a model: layers declare them by their state-dict names while the model is made, which places them
 // in the arena; Load fills them from a source, so that planning needs no weights. Matrices are kept in the model's
-// type, biases, norms and positional tables in f32.
+// type, biases, norms and positional tables in f32. Those that are trained lie one behind the other in f32, and for a
+// model in bf16 once more in bf16: matrices are multiplied in bf16 and trained in f32.
 using System.Runtime.InteropServices;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Runtime;
@@ -14,11 +15,22 @@ public delegate float[] Refit(float[] values, Shape from, Shape to);
 /// <summary>Declared parameters of a model and where they lie.</summary>
 /// <param name="arena">Where they are kept.</param>
 /// <param name="type">Type of the matrices, f32 or bf16: the precision of the model.</param>
-public sealed class Parameters(Arena arena, DType type)
+/// <param name="trained">Those that will be trained, if any.</param>
+public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained = null)
 {
-    readonly record struct Entry(Tensor Tensor, Refit? Refit);
+    readonly record struct Entry(Tensor Tensor, Refit? Refit, Tensor? Master);
 
     readonly OrderedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+
+    /// <summary>Where trained parameters lie in the flat buffers; null when none are trained.</summary>
+    public TrainedLayout? Trained => trained;
+
+    /// <summary>The trained parameters (n) f32, zero where they leave gaps.</summary>
+    public Tensor? Masters { get; } = Flat(arena, "trained parameters", DType.F32, trained);
+
+    /// <summary>What a model in bf16 multiplies with instead (n); null in f32.</summary>
+    public Tensor? Copies { get; } =
+        Flat(arena, "trained parameters in bf16", DType.BF16, type == DType.BF16 ? trained : null);
 
     /// <summary>The model's precision.</summary>
     public DType Type => type;
@@ -65,9 +77,10 @@ public sealed class Parameters(Arena arena, DType type)
             Span<float> fitting = stored == entry.Tensor.Shape
                 ? values.AsSpan(0, count)
                 : entry.Refit!(values[..count], stored, entry.Tensor.Shape);
+            if (entry.Master is Tensor master) arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), master);
             if (entry.Tensor.DType == DType.F32)
             {
-                arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), entry.Tensor);
+                if (entry.Master is null) arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), entry.Tensor);
                 continue;
             }
             if (bytes.Length < 2 * count) bytes = new byte[2 * count];
@@ -76,12 +89,47 @@ public sealed class Parameters(Arena arena, DType type)
         }
     }
 
+    /// <summary>Copies a parameter from the device; of a trained one the f32 values.</summary>
+    public void Read(string name, Span<float> values)
+    {
+        Entry entry = _entries[name];
+        Tensor tensor = entry.Master ?? entry.Tensor;
+        if (tensor.DType == DType.F32)
+        {
+            arena.Gpu.Download(tensor, MemoryMarshal.AsBytes(values));
+            return;
+        }
+        byte[] bytes = new byte[tensor.Bytes];
+        arena.Gpu.Download(tensor, bytes);
+        ElementTypes.ToFloats(ElementType.BF16, bytes, values);
+    }
+
     Tensor Declare(string name, DType dtype, Shape shape, Refit? refit)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"the parameter {name} is declared twice");
-        Tensor tensor = arena.Keep(name, dtype, shape, ArenaUse.Weight);
-        _entries.Add(name, new Entry(tensor, refit));
+        Tensor? master = null;
+        Tensor tensor;
+        if (trained?.Find(name) is TrainedRange range)
+        {
+            if (range.Shape != shape)
+                throw new ArgumentException($"{name} {shape} has shape {range.Shape} in the layout of training");
+            master = TrainedLayout.Part(Masters!.Value, range);
+            tensor = dtype == DType.F32 ? master.Value : TrainedLayout.Part(Copies!.Value, range);
+        }
+        else
+        {
+            tensor = arena.Keep(name, dtype, shape, ArenaUse.Weight);
+        }
+        _entries.Add(name, new Entry(tensor, refit, master));
         return tensor;
+    }
+
+    static Tensor? Flat(Arena arena, string name, DType type, TrainedLayout? layout)
+    {
+        if (layout is null) return null;
+        Tensor flat = arena.Keep(name, type, new Shape(layout.Count), ArenaUse.Weight);
+        arena.Gpu.Clear(flat);
+        return flat;
     }
 
     // Positions may be more or fewer; their channels may not.

@@ -73,6 +73,13 @@ public sealed unsafe class Gpu : IDisposable
     /// <summary>Waits for all work; a kernel's fault comes out here at the latest.</summary>
     public void Synchronize() => Driver.Check(Driver.cuStreamSynchronize(Stream));
 
+    /// <summary>Sets all bytes of a tensor to zero. Does not synchronise.</summary>
+    public void Clear(Tensor tensor)
+    {
+        if (tensor.Bytes == 0) return;
+        Driver.Check(Driver.cuMemsetD8Async(tensor.Address, 0, (nuint)tensor.Bytes, Stream), $"{tensor}");
+    }
+
     /// <summary>Copies to the device; the source may be reused on return.</summary>
     /// <param name="source">As many bytes as the tensor has.</param>
     /// <param name="destination">Where to.</param>

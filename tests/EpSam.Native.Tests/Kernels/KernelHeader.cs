@@ -9,13 +9,14 @@ internal sealed partial record KernelHeader(string File, string Name, IReadOnlyD
     public static IReadOnlyList<KernelHeader> ReadAll() =>
         [.. Directory.GetFiles(RepositoryRoot.File("kernels"), "*.cu").Order(StringComparer.Ordinal).SelectMany(Read)];
 
-    /// <summary>The args line as kinds: l = pointer or i64, i = i32, f = f32; i32x22 is 22 of them.</summary>
+    /// <summary>The args line as kinds: l = pointer or i64, i = i32, f = f32; i32x22 is 22 of them, f32x9 are 9.</summary>
     public string Parameters => string.Concat(Fields["args"].Split(',').Select(a => a.Trim().Split(' ') switch
     {
         [_] or [_, "i64"] => "l",
         [_, "i32"] => "i",
         [_, "f32"] => "f",
         [_, ['i', '3', '2', 'x', .. string count]] => new string('i', int.Parse(count)),
+        [_, ['f', '3', '2', 'x', .. string count]] => new string('f', int.Parse(count)),
         _ => throw new InvalidDataException($"{File}: {Name}: args: cannot read '{a}'"),
     }));
 
