@@ -1,7 +1,7 @@
-// BatchNorm over the rows of x (R, C), channels last, with what stands around it in a residual network: ReLU and the sum
-// with a shortcut. A block owns a strip of 32 channels and a part of the rows; eight threads read 32 channels of a row,
-// 32 threads share the rows. Statistics are means and sums of squared differences of groups of eight rows, merged by
-// the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as E[x²] - E[x]² does.
+// BatchNorm over the rows of x (R, C), channels last, with what stands around it in a residual network: ReLU and the
+// sum with a shortcut. A block owns a strip of 32 channels and a part of the rows; eight threads read 32 channels of a
+// row, 32 threads share the rows. Statistics are means and sums of squared differences of groups of eight rows, merged
+// by the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as E[x²] - E[x]² does.
 #include "common.cuh"
 
 constexpr int Threads = 256, Strip = 32, Lanes = 32, Group = 8;
@@ -95,7 +95,7 @@ template <class T> device void statistics(const T* x, float* parts, int rows, in
     }
 }
 
-// batch_norm_fwd_{f32,bf16}_statistics: mean and sum of squared differences from it, of each channel in each of P parts.
+// batch_norm_fwd_{f32,bf16}_statistics: mean and sum of squared differences from it of each channel in each of P parts.
 //   in    x (R, C) f32 or bf16                       out  parts (2, C, P) f32
 //   args  x, parts, R i32, C i32, size i32, P i32
 //   launch grid (ceil(C/32), P), block 256; shared 8192 B; regs <= 80
@@ -271,8 +271,8 @@ device void gradient_sums(const T* x, const T* y, const T* dy, const float* mean
     }
 }
 
-// batch_norm_bwd_{f32,bf16}_sums: Σ g and Σ g·(x - mean)·rstd of each channel in each of P parts; g = dy, or, if relu is
-// set, dy where the result is above zero: y, or, where that is null, (x - mean) * rstd * w + b.
+// batch_norm_bwd_{f32,bf16}_sums: Σ g and Σ g·(x - mean)·rstd of each channel in each of P parts; g = dy, or, if relu
+// is set, dy where the result is above zero: y, or, where that is null, (x - mean) * rstd * w + b.
 //   in    x, y, dy (R, C) f32 or bf16; mean, rstd, w, b (C) f32        out  parts (2, C, P) f32
 //   args  x, y, dy, mean, rstd, w, b, parts, R i32, C i32, size i32, P i32, relu i32
 //   launch grid (ceil(C/32), P), block 256; shared 8192 B; regs <= 64

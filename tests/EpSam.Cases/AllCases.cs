@@ -5,8 +5,8 @@ public static class AllCases
 {
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. ConvCases.All, .. BatchNormCases.All,
-        .. AdamCases.All, .. GradNormCases.All, .. NonFiniteCases.All,
+        .. ConvCases.All, .. BatchNormCases.All, .. PoolCases.All, .. AdlCases.All, .. BceCases.All,
+        .. HighFrequencyCases.All, .. AdamCases.All, .. GradNormCases.All, .. NonFiniteCases.All,
         .. ElementwiseCases.All, .. ReduceCases.All, .. LayerNormCases.All, .. SoftmaxCases.All, .. GeluCases.All,
         .. GemmCases.All, .. RelPosCases.All, .. AttentionCases.All,
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,
@@ -20,6 +20,6 @@ public static class AllCases
     [
         .. LayerNormCases.Gradients, .. GeluCases.Gradients, .. BiasCases.Gradients, .. MatMulCases.Gradients,
         .. MaskLossCases.Gradients, .. CrossAttentionBackCases.Gradients, .. UpscalingCases.Gradients,
-        .. MaskDecodeCases.Gradients,
+        .. MaskDecodeCases.Gradients, .. PoolCases.Gradients, .. AdlCases.Gradients, .. BceCases.Gradients,
     ];
 }

@@ -70,7 +70,8 @@ public static class BatchNormCases
             Inputs =
             [
                 new("x", type, new(r, c), Values.Normal(1, 3)), // a mean well off zero shows cancellation
-                new("mean0", DType.F32, new(c), Values.Normal()), new("var0", DType.F32, new(c), Values.Uniform(0.5, 2)),
+                new("mean0", DType.F32, new(c), Values.Normal()),
+                new("var0", DType.F32, new(c), Values.Uniform(0.5, 2)),
             ],
             Outputs =
             [
@@ -171,7 +172,8 @@ public static class BatchNormCases
             Name = Name(batch ? "bwd" : "bwd constant", type, r, c, around),
             Inputs =
             [
-                new("x", type, new(r, c), Values.Normal(1, 0.5)), .. Affine(c), new("y", type, new(r, c), Values.Normal()),
+                new("x", type, new(r, c), Values.Normal(1, 0.5)), .. Affine(c),
+                new("y", type, new(r, c), Values.Normal()),
                 new("dy", type, new(r, c), Values.Normal()), new("dw0", DType.F32, new(c), Values.Normal()),
                 new("db0", DType.F32, new(c), Values.Normal()),
             ],

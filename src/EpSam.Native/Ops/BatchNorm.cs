@@ -1,6 +1,6 @@
-// BatchNorm over the rows of (…, C), channels last: kernels/batch_norm.cu. The statistics are an op of their own, so that
-// training (of the batch) and evaluation (running ones) share the rest. Backward needs x, the statistics, and for ReLU
-// the sign of the result: from y, or, without a residual, from x again.
+// BatchNorm over the rows of (…, C), channels last: kernels/batch_norm.cu. The statistics are an op of their own, so
+// that training (of the batch) and evaluation (running ones) share the rest. Backward needs x, the statistics, and for
+// ReLU the sign of the result: from y, or, without a residual, from x again.
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
