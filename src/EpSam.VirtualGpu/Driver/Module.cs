@@ -30,13 +30,16 @@ internal sealed unsafe partial class Module
 
     static Module Load(Context context, string text)
     {
-        Module module = new(context, Parse(text));
+        Code? known = CodeCache.Find(text);
+        Module module = new(context, known?.Ptx ?? Parse(text));
         module.CheckTarget();
         try
         {
             module.AllocateVariables();
             module.InitialiseVariables();
-            module.BuildFunctions();
+            module.BuildFunctions(known);
+            if (known is null && module._variables.Count == 0)
+                CodeCache.Add(text, new Code(module.Ptx, module._functions.ToDictionary(f => f.Key, f => f.Value.Program)));
             return module;
         }
         catch
@@ -114,12 +117,12 @@ internal sealed unsafe partial class Module
         }
     }
 
-    void BuildFunctions()
+    void BuildFunctions(Code? known)
     {
         Dictionary<string, ulong> addresses = _variables.ToDictionary(v => v.Key, v => v.Value.Address);
         foreach (PtxFunction entry in Ptx.Functions.Where(f => f.IsEntry && f.HasBody))
         {
-            Program program = Program.Build(Ptx, entry, addresses);
+            Program program = known?.Programs[entry.Name] ?? Program.Build(Ptx, entry, addresses);
             Check(entry, program.StaticSharedBytes <= Limits.SharedBytes,
                 $"uses too much shared data (0x{program.StaticSharedBytes:x} bytes, 0x{Limits.SharedBytes:x} max)");
             Check(entry, program.ParamBytes <= Limits.ParameterBytes,

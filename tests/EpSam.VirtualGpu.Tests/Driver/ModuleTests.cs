@@ -39,6 +39,50 @@ public sealed unsafe class ModuleTests
         Assert.That(_gpu.Download<ulong>(Variable(module, "pointer").Address, 1), Is.EqualTo(new[] { table.Value }));
     }
 
+    // Code is kept for texts that are loaded again, and must not carry anything from one device to the other.
+    [Test]
+    public void SameText_OnTwoDevices_EachHasItsOwnVariablesAndChecks()
+    {
+        const string store = """
+            .visible .entry store(.param .u64 out)
+            {
+                .reg .b32 %r<2>;
+                .reg .b64 %rd<2>;
+                ld.param.u64 %rd1, [out];
+                SOURCE
+                st.global.u32 [%rd1+4], %r1;
+                ret;
+            }
+            """;
+        string plain = Kernels.Header + store.Replace("SOURCE", "mov.u32 %r1, 5;");
+        string variable = Kernels.Header + ".visible .global .align 4 .u32 five = 5;\n"
+            + store.Replace("SOURCE", "ld.global.u32 %r1, [five];");
+        using VirtualDevice other = new("rtx-3060", Checks.CheckFlags.None);
+        foreach (string text in new[] { plain, variable })
+        {
+            foreach ((VirtualDevice gpu, uint value) in new[] { (_gpu, 5u), (other, text == variable ? 6u : 5u) })
+            {
+                gpu.Cu.Check(gpu.Cu.cuCtxSetCurrent(gpu.Context));
+                CUmodule module = gpu.Load(text);
+                if (value == 6) Overwrite(gpu, module, value);
+                CUdeviceptr data = gpu.Upload(1u, 2u);
+                gpu.Cu.Check(gpu.Launch(gpu.Find(module, "store"), (1, 1, 1), (1, 1, 1), 0, data.Value));
+                Assert.That(gpu.Download<uint>(data, 2), Is.EqualTo(new uint[] { 1, value }));
+            }
+        }
+        _cu.Check(_cu.cuCtxSetCurrent(_gpu.Context));
+        CUresult end = _gpu.Launch(_gpu.Find(_gpu.Load(plain), "store"), (1, 1, 1), (1, 1, 1), 0, _gpu.Upload(1u).Value);
+        _gpu.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, end, "0 bytes past the end");
+    }
+
+    static void Overwrite(VirtualDevice gpu, CUmodule module, uint value)
+    {
+        CUdeviceptr address;
+        nuint bytes;
+        fixed (byte* name = "five\0"u8) gpu.Cu.Check(gpu.Cu.cuModuleGetGlobal_v2(&address, &bytes, module, name));
+        gpu.Cu.Check(gpu.Cu.cuMemcpyHtoD_v2(address, &value, 4));
+    }
+
     [Test]
     public void Variable_CannotBeFreed()
     {
