@@ -1,6 +1,6 @@
-// Adam and AdamW over one flat buffer: parameters, gradients and both moments are read and written once, the gradient is
-// left zero for the next step, and where the model multiplies in bf16 its copy of the parameters is rounded in the same
-// pass. What depends on the step (rates, bias corrections) comes from the host, which has it in double.
+// Adam and AdamW over one flat buffer: parameters, gradients and both moments are read and written once, the gradient
+// is left zero for the next step, and where the model multiplies in bf16 its copy of the parameters is rounded in the
+// same pass. What depends on the step (rates, bias corrections) comes from the host, which has it in double.
 #include "common.cuh"
 
 constexpr int Threads = 256;
@@ -58,7 +58,8 @@ template <bool HasCopy> device void adam(
 //   accuracy f32, one or two roundings an operation
 //   order fixed: same bits every run
 kernel __launch_bounds__(Threads) adam_step_f32(float* p, float* g, float* m, float* v, const float* scale, long long n,
-    float decay, float l2, float beta1, float rest1, float beta2, float rest2, float step, float inverse_root, float eps)
+    float decay, float l2, float beta1, float rest1, float beta2, float rest2, float step, float inverse_root,
+    float eps)
 {
     adam<false>(p, g, m, v, nullptr, scale, n, {decay, l2, beta1, rest1, beta2, rest2, step, inverse_root, eps});
 }

@@ -1,4 +1,4 @@
-// The norm of all gradients and the factor that clips it, in two phases: parts, then one block. Fixed order, no atomics.
+// The norm of all gradients and the factor that clips it, in two phases: parts, then one block. No atomics.
 #include "common.cuh"
 
 constexpr int Threads = 256, Warps = Threads / 32;

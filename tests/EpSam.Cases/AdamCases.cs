@@ -11,8 +11,9 @@ public static class AdamCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        Case(1, L2, 1), Case(3, Decoupled, 1, copy: true), Case(4, Plain, 2), Case(255, L2, 7, copy: true, scaled: true),
-        Case(1030, Decoupled, 3, scaled: true), Case(4099, L2, 1000, copy: true), Case(70_001, Decoupled, 50),
+        Case(1, L2, 1), Case(3, Decoupled, 1, copy: true), Case(4, Plain, 2),
+        Case(255, L2, 7, copy: true, scaled: true), Case(1030, Decoupled, 3, scaled: true),
+        Case(4099, L2, 1000, copy: true), Case(70_001, Decoupled, 50),
         Case(24_000_000, L2, 10, realistic: true), Case(24_000_000, L2, 10, copy: true, realistic: true),
     ];
 
@@ -62,10 +63,12 @@ public static class AdamCases
         [
             last, Tolerance.Exact(new double[n]), Tolerance.Fused(m, plainM, DType.F32),
             Tolerance.Fused(v, plainV, DType.F32),
-            .. copy ? [new Expected(p, [.. p.Zip(last.Bounds, (d, b) => b + 1.01 * Values.Eps(DType.BF16) * Math.Abs(d))])]
-                : Array.Empty<Expected>(),
+            .. copy ? [Rounded(last)] : Array.Empty<Expected>(),
         ];
     }
+
+    static Expected Rounded(Expected p) => new(p.Values,
+        [.. p.Values.Zip(p.Bounds, (x, bound) => bound + 1.01 * Values.Eps(DType.BF16) * Math.Abs(x))]);
 
     // The papers' formulas; r rounds every intermediate.
     static (double P, double M, double V) Update(double p, double g, double m, double v, AdamOptions o, double rate,

@@ -18,7 +18,7 @@ internal static class Crc32
         return ~crc;
     }
 
-    static uint Update(uint crc, ReadOnlySpan<byte> bytes)
+    internal static uint Update(uint crc, ReadOnlySpan<byte> bytes)
     {
         ReadOnlySpan<uint> t = Tables;
         for (; bytes.Length >= 8; bytes = bytes[8..])

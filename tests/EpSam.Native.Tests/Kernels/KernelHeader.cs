@@ -9,7 +9,7 @@ internal sealed partial record KernelHeader(string File, string Name, IReadOnlyD
     public static IReadOnlyList<KernelHeader> ReadAll() =>
         [.. Directory.GetFiles(RepositoryRoot.File("kernels"), "*.cu").Order(StringComparer.Ordinal).SelectMany(Read)];
 
-    /// <summary>The args line as kinds: l = pointer or i64, i = i32, f = f32; i32x22 is 22 of them, f32x9 are 9.</summary>
+    /// <summary>The args line as kinds: l = pointer or i64, i = i32, f = f32; i32x22 is 22 of them.</summary>
     public string Parameters => string.Concat(Fields["args"].Split(',').Select(a => a.Trim().Split(' ') switch
     {
         [_] or [_, "i64"] => "l",

@@ -58,7 +58,7 @@ public sealed class OptimizerTests
             Assert.That(before, Is.EqualTo(TinyTraining.Start("weight")));
             optimizer.Step(0.25);
             float[] after = TinyTraining.Read(parameters, "weight");
-            Assert.That(after, Is.EqualTo(before.Select(p => p - 0.25f)).Within(1e-6), "by the rate, in the first step");
+            Assert.That(after, Is.EqualTo(before.Select(p => p - 0.25f)).Within(1e-6), "by the rate at first");
             Assert.That(tensors["weight"].DType, Is.EqualTo(DType.BF16));
             byte[] bytes = new byte[tensors["weight"].Bytes];
             arena.Gpu.Download(tensors["weight"], bytes);
@@ -90,7 +90,8 @@ public sealed class OptimizerTests
         {
             // 40 + 5 + 3 + 7 ones: eps of 1 makes the step depend on the size of the gradient
             Optimizer optimizer = new(arena, parameters, new AdamOptions(Eps: 1), maxNorm: 0.5);
-            foreach (TrainedRange range in optimizer.Layout.Ranges) TinyTraining.Fill(arena.Gpu, optimizer, range.Name, 1);
+            foreach (TrainedRange range in optimizer.Layout.Ranges)
+                TinyTraining.Fill(arena.Gpu, optimizer, range.Name, 1);
             optimizer.Step(1);
             Assert.That(optimizer.ReadNorm(), Is.EqualTo(Math.Sqrt(55)).Within(1e-6));
             double g = 0.5 / (Math.Sqrt(55) + 1e-6);

@@ -9,7 +9,7 @@ using Memory = EpSam.Native.Runtime.Arena;
 
 namespace EpSam.Native.Tests.Training;
 
-/// <summary>Four parameters to be trained on the virtual GPU, all checks on, with the memory that was planned.</summary>
+/// <summary>Four parameters to be trained on the virtual GPU, all checks on, in the memory that was planned.</summary>
 internal static class TinyTraining
 {
     static readonly (string Name, int Count)[] Vectors = [("weight", 40), ("bias", 5), ("frozen", 3), ("head", 7)];
