@@ -117,6 +117,17 @@ public sealed class OpArgumentTests
         "BatchNorm: statistics need two rows or more, got x (1, 8) f32");
 
     [Test]
+    public void Pool_ImageSmallerThanTheWindow_IsRefused() => Refuses(
+        () => Pool.Max(_gpu, F32(1, 2, 9, 4), new PoolSteps(5, 2, 1), F32(1, 1, 4, 4)),
+        "Pool: x (1, 2, 9, 4) f32 is smaller than the windows of PoolSteps { Side = 5, Stride = 2, Padding = 1 }");
+
+    [Test]
+    public void BatchNorm_ResidualUnderReluWithoutItsResult_IsRefused() => Refuses(
+        () => BatchNorm.Backward(_gpu, F32(9, 8), new(F32(8), F32(8), F32(8), F32(8)), null, true, true, F32(9, 8),
+            F32(32), F32(9, 8), F32(9, 8)),
+        "BatchNorm: y is needed for the sign of a result with a residual and ReLU");
+
+    [Test]
     public void Conv_OutputOfAnotherSize_IsRefused() => Refuses(
         () => Conv.Forward(_gpu, F32(1, 8, 8, 4), F32(4, 3, 3, 4), null, ConvSteps.In2D(2, 1), F32(1, 8, 8, 4)),
         "Conv: y must be (1, 1, 4, 4, 4) f32, got (1, 1, 8, 8, 4) f32");
