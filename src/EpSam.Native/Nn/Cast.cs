@@ -15,4 +15,14 @@ internal static class Cast
         Elementwise.Cast(arena.Gpu, x, y);
         return y;
     }
+
+    /// <summary>The same on a tape.</summary>
+    public static Tensor To(Tape tape, string name, Tensor x, DType type)
+    {
+        if (x.DType == type) return x;
+        Tensor y = tape.New(name, type, x.Shape);
+        Elementwise.Cast(tape.Gpu, x, y);
+        tape.Push("cast", y, () => tape.Accumulate(x, dx => Elementwise.Cast(tape.Gpu, tape.GradientOf(y), dx)), x);
+        return y;
+    }
 }

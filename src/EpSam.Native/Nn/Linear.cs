@@ -22,6 +22,22 @@ internal sealed class Linear(Parameters parameters, string name, long input, lon
     /// <summary>y (…, output) = x (…, input) · weightᵀ, without the bias.</summary>
     public void Multiply(Gpu gpu, Tensor x, Tensor y) => MatMul.Forward(gpu, x, Weight, y);
 
+    /// <summary>y (…, output) = x · weightᵀ + bias, or y += that; y from tape.New.</summary>
+    public void Forward(Tape tape, Tensor x, Tensor y, bool add)
+    {
+        Forward(tape.Gpu, x, y, add);
+        if (add) tape.Push("linear", y, () => Backward(tape, x, tape.GradientOf(y), true), y, x, Weight, Bias);
+        else tape.Push("linear", y, () => Backward(tape, x, tape.GradientOf(y), true), x, Weight, Bias);
+    }
+
+    /// <summary>In backward: dy (…, output) of the weight's type gives those of x, the weight and the bias.</summary>
+    public void Backward(Tape tape, Tensor x, Tensor dy, bool bias)
+    {
+        if (tape.ParameterGradient(Weight) is Tensor sum) MatMul.BackwardWeight(tape.Gpu, x, dy, sum, add: true);
+        if (bias) Steps.BiasGradient(tape, dy, Bias);
+        tape.Accumulate(x, dx => MatMul.Forward(tape.Gpu, dy, Weight, dx, transposed: false));
+    }
+
     /// <summary>y (…, output) = x · weightᵀ + bias, or y += that.</summary>
     public void Forward(Gpu gpu, Tensor x, Tensor y, bool add)
     {

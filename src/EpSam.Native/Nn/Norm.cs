@@ -11,6 +11,24 @@ internal sealed class Norm(Parameters parameters, string name, long channels, fl
     public Tensor Bias { get; } = parameters.Vector($"{name}.bias", channels);       // (channels) f32
     public float Eps => eps;
 
+    /// <summary>LayerNorm(x): in place, or when recording in memory of its own.</summary>
+    public Tensor Forward(Tape tape, Tensor x)
+    {
+        Tensor y = tape.Recording ? tape.New("norm", x.DType, x.Shape) : x;
+        using ArenaScope scope = tape.Arena.Scope("norm");
+        Shape rows = new(x.Shape.Rows);
+        Tensor mean = tape.New("mean", DType.F32, rows), rstd = tape.New("rstd", DType.F32, rows);
+        LayerNorm.Forward(tape.Gpu, x, Weight, Bias, eps, y, mean, rstd);
+        tape.Push("norm", y, () =>
+        {
+            Tensor dy = tape.GradientOf(y), parts = tape.Arena.Take("parts", DType.F32, LayerNorm.PartsShape(x));
+            LayerNorm.BackwardWeight(tape.Gpu, x, mean, rstd, dy, parts, Steps.GradientOrSpare(tape, Weight),
+                Steps.GradientOrSpare(tape, Bias));
+            tape.Accumulate(x, dx => LayerNorm.Backward(tape.Gpu, x, Weight, mean, rstd, dy, dx));
+        }, x, Weight, Bias);
+        return y;
+    }
+
     /// <summary>y = LayerNorm(x); y may be x, or bf16 for an x in f32.</summary>
     public void Forward(Arena arena, Tensor x, Tensor y)
     {

@@ -22,6 +22,13 @@ public static class Elementwise
         Launch.Run(gpu, "copy_fwd_b32", Grid(x.Bytes / 4), Threads, x, y, x.Bytes / 4);
     }
 
+    /// <summary>All bytes of y become 0. Does not synchronise.</summary>
+    public static unsafe void Zero(Gpu gpu, Tensor y)
+    {
+        if (y.Bytes == 0) return;
+        gpu.Driver.Check(gpu.Driver.cuMemsetD8Async(y.Address, 0, (nuint)y.Bytes, gpu.Stream), $"{y}");
+    }
+
     /// <summary>y = a + b, f32 or bf16; y may be a or b. Does not synchronise.</summary>
     public static void Add(Gpu gpu, Tensor a, Tensor b, Tensor y)
     {

@@ -148,14 +148,19 @@ public sealed class Tape(Arena arena, bool recording)
     /// Runs backward. <paramref name="gradient"/> of the same type and shape is that of <paramref name="y"/>; it is
     /// copied. Afterwards the tape is empty, and what forward kept since its start is released.
     /// </summary>
-    public void Backward(Tensor y, Tensor gradient)
+    public void Backward(Tensor y, Tensor gradient) => Backward((y, gradient));
+
+    /// <summary>The same from several results of one pass.</summary>
+    public void Backward(params ReadOnlySpan<(Tensor Y, Tensor Gradient)> results)
     {
-        if (!Requires(y))
-            throw new InvalidOperationException("backward of a result that no trained parameter takes part in");
+        foreach ((Tensor y, _) in results)
+            if (!Requires(y))
+                throw new InvalidOperationException("backward of a result that no trained parameter takes part in");
         try
         {
             using ArenaScope scope = arena.Scope("backward");
-            Accumulate(y, d => Elementwise.Copy(Gpu, gradient, d));
+            foreach ((Tensor y, Tensor gradient) in results)
+                Accumulate(y, d => Elementwise.Copy(Gpu, gradient, d));
             Unwind(0);
         }
         finally

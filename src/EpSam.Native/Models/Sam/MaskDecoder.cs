@@ -56,66 +56,124 @@ public sealed class MaskDecoder
     /// other. All working space comes from the arena and is given back. Does not synchronise.
     /// </summary>
     public void Forward(Arena arena, Tensor embeddings, Tensor imageOf, Tensor densePe, Tensor sparse, Tensor dense,
+        Tensor masks, Tensor iou, int first = 0) =>
+        Forward(new Tape(arena, recording: false), embeddings, imageOf, densePe, sparse, dense, masks, iou, first);
+
+    /// <summary>
+    /// The same on a tape: masks and iou, or masks alone, are what its backward starts from, with at most 4 masks of a
+    /// prompt. Gradients reach the parameters that are trained and, where required, embeddings, sparse and dense; not
+    /// densePe. Inputs, masks and iou must live until backward is done.
+    /// </summary>
+    public void Forward(Tape tape, Tensor embeddings, Tensor imageOf, Tensor densePe, Tensor sparse, Tensor dense,
         Tensor masks, Tensor iou, int first = 0)
     {
         Check(embeddings, imageOf, densePe, sparse, dense, masks, iou, first);
-        Gpu gpu = arena.Gpu;
+        Arena arena = tape.Arena;
         (long prompts, long points, long c) = (sparse.Shape[0], sparse.Shape[1], sparse.Shape[2]);
         long grid = _config.GridSize;
         using ArenaScope scope = arena.Scope("mask_decoder");
-        Tensor tokens = arena.Take("tokens", DType.F32, new Shape(prompts, 1 + _masks + points, c));
-        Tensor image = arena.Take("image", _type, new Shape(prompts, grid * grid, c));
-        Slice.Copy(gpu, _iouToken, 0, 1, tokens, 0);
-        Slice.Copy(gpu, _maskTokens, 0, _masks, tokens, 1);
-        Slice.Copy(gpu, sparse, 0, points, tokens, 1 + _masks);
+        Tensor tokens = tape.New("tokens", DType.F32, new Shape(prompts, 1 + _masks + points, c));
+        bool shared = dense.Shape.Rank == 1; // recording, prompts then get an image of their own later
+        Tensor image = tape.Recording && shared
+            ? default : tape.New("image", _type, new Shape(prompts, grid * grid, c));
+        Tokens(tape, sparse, tokens);
         using (arena.Scope("transformer"))
         {
             Tensor positions = densePe.Reshape(new Shape(grid * grid, c));
-            TokenSet start = Image(arena, embeddings, imageOf, dense, positions, image);
-            _transformer.Forward(arena, tokens, start, image, Observe);
+            TokenSet start = Image(tape, embeddings, imageOf, dense, positions, image);
+            (tokens, image) = _transformer.Forward(tape, tokens, start, image, Observe);
         }
         Observe?.Invoke("transformer_tokens", tokens);
         Observe?.Invoke("transformer_image", image);
 
-        Tensor hyper = arena.Take("hyper", DType.F32, new Shape(prompts, masks.Shape[1], c / 8));
-        using (arena.Scope("heads")) Heads(arena, tokens, first, hyper, iou);
+        Tensor hyper = tape.New("hyper", DType.F32, new Shape(prompts, masks.Shape[1], c / 8));
+        using (arena.Scope("heads")) Heads(tape, tokens, first, hyper, iou);
         Observe?.Invoke("hyper_in", hyper);
         using (arena.Scope("output_upscaling"))
-            _outputUpscaling.Forward(arena, image.Reshape(new Shape(prompts, grid, grid, c)), hyper, masks);
+            _outputUpscaling.Forward(tape, image.Reshape(new Shape(prompts, grid, grid, c)), hyper, masks);
+    }
+
+    // Those of the model, the same for all prompts, and a prompt's own.
+    void Tokens(Tape tape, Tensor sparse, Tensor tokens)
+    {
+        Gpu gpu = tape.Gpu;
+        long points = sparse.Shape[1];
+        Slice.Copy(gpu, _iouToken, 0, 1, tokens, 0);
+        Slice.Copy(gpu, _maskTokens, 0, _masks, tokens, 1);
+        Slice.Copy(gpu, sparse, 0, points, tokens, 1 + _masks);
+        tape.Push("tokens", tokens, () =>
+        {
+            Tensor d = tape.GradientOf(tokens);
+            Of(_iouToken, 0);
+            Of(_maskTokens, 1);
+            tape.Accumulate(sparse, dx => Slice.Copy(gpu, d, 1 + _masks, points, dx, 0));
+
+            void Of(Tensor learned, long from)
+            {
+                if (tape.ParameterGradient(learned) is not Tensor sum) return;
+                (long count, long c) = (learned.Shape[1], learned.Shape[2]);
+                Tensor rows = tape.Arena.Take("rows", DType.F32, new Shape(d.Shape[0], count, c));
+                Slice.Copy(gpu, d, from, count, rows, 0);
+                ColumnSum.Few(gpu, rows, sum, add: true);
+            }
+        }, _iouToken, _maskTokens, sparse);
     }
 
     // The image as the transformer meets it. Without masks it is the same for all prompts of an image, and made once.
     static TokenSet Image(
-        Arena arena, Tensor embeddings, Tensor imageOf, Tensor dense, Tensor positions, Tensor image)
+        Tape tape, Tensor embeddings, Tensor imageOf, Tensor dense, Tensor positions, Tensor image)
     {
         if (dense.Shape.Rank > 1)
         {
-            Gather.Forward(arena.Gpu, embeddings, imageOf, null, dense, image.Reshape(dense.Shape));
+            Gather.Forward(tape.Gpu, embeddings, imageOf, null, dense, image.Reshape(dense.Shape));
+            tape.Push("image", image, () =>
+            {
+                tape.Accumulate(embeddings, dx => Gather.Backward(tape.Gpu, tape.GradientOf(image), imageOf, dx));
+                tape.Share(image, dense);
+            }, embeddings, dense);
             return new TokenSet(image, positions);
         }
-        Tensor x = arena.Take("embeddings", embeddings.DType, embeddings.Shape);
-        Bias.Forward(arena.Gpu, embeddings, dense, x);
-        return new TokenSet(x.Reshape(new Shape(x.Shape[0], image.Shape[1], image.Shape[2])), positions, imageOf);
+        Tensor x = tape.New("embeddings", embeddings.DType, embeddings.Shape);
+        Bias.Forward(tape.Gpu, embeddings, dense, x);
+        tape.Push("image", x, () =>
+        {
+            Steps.BiasGradient(tape, tape.GradientOf(x), dense);
+            tape.Share(x, embeddings);
+        }, embeddings, dense);
+        Shape tokens = new(x.Shape[0], positions.Shape[0], positions.Shape[1]);
+        return new TokenSet(x.Reshape(tokens), positions, imageOf);
     }
 
     // What the tokens have become tells the masks' last layer, one vector a mask, and their quality.
-    void Heads(Arena arena, Tensor tokens, int first, Tensor hyper, Tensor iou)
+    void Heads(Tape tape, Tensor tokens, int first, Tensor hyper, Tensor iou)
     {
-        Gpu gpu = arena.Gpu;
+        Gpu gpu = tape.Gpu;
         (long prompts, long count, long c) = (tokens.Shape[0], hyper.Shape[1], tokens.Shape[2]);
-        Tensor token = arena.Take("token", DType.F32, new Shape(prompts, 1, c));
-        Tensor vector = arena.Take("vector", DType.F32, new Shape(prompts, 1, hyper.Shape[2]));
+        Tensor token = tape.New("token", DType.F32, new Shape(prompts, 1, c));
+        Tensor vector = tape.New("vector", DType.F32, new Shape(prompts, 1, hyper.Shape[2]));
+        Tensor[] vectors = new Tensor[count]; // recording, each has memory of its own
         for (int i = 0; i < count; i++)
         {
-            using ArenaScope scope = arena.Scope($"output_hypernetworks_mlps.{first + i}");
-            Slice.Copy(gpu, tokens, 1 + first + i, 1, token, 0);
-            _hyperNetworks[first + i].Forward(arena, token, vector);
+            if (tape.Recording && i > 0) vector = tape.New("vector", DType.F32, vector.Shape);
+            using ArenaScope scope = tape.Arena.Scope($"output_hypernetworks_mlps.{first + i}");
+            Steps.Rows(tape, tokens, 1 + first + i, token);
+            _hyperNetworks[first + i].Forward(tape, token, vector);
             Slice.Copy(gpu, vector, 0, 1, hyper, i);
+            vectors[i] = vector;
+            if (tape.Recording) token = tape.New("token", DType.F32, token.Shape);
         }
-        Tensor all = arena.Take("iou", DType.F32, new Shape(prompts, _masks, 1));
-        Slice.Copy(gpu, tokens, 0, 1, token, 0);
-        _iouHead.Forward(arena, token, all.Reshape(new Shape(prompts, _masks)));
-        Slice.Copy(gpu, all, first, count, iou.Reshape(new Shape(prompts, count, 1)), 0);
+        tape.Push("hyper", hyper, () =>
+        {
+            for (int i = 0; i < vectors.Length; i++)
+            {
+                int row = i;
+                tape.Accumulate(vectors[i], d => Slice.Copy(gpu, tape.GradientOf(hyper), row, 1, d, 0));
+            }
+        }, vectors);
+        Tensor all = tape.New("iou", DType.F32, new Shape(prompts, _masks, 1));
+        Steps.Rows(tape, tokens, 0, token);
+        _iouHead.Forward(tape, token, all.Reshape(new Shape(prompts, _masks)));
+        Steps.Rows(tape, all, first, iou.Reshape(new Shape(prompts, count, 1)));
     }
 
     void Check(in Tensor embeddings, in Tensor imageOf, in Tensor densePe, in Tensor sparse, in Tensor dense,
@@ -151,15 +209,49 @@ sealed class OutputUpscaling(SamConfig config, Parameters parameters, string nam
     readonly Tensor _bias2 = parameters.Vector($"{name}.3.bias", config.OutChannels / 8);
 
     // image (P, H, W, C), hyper (P, M, C/8) to masks (P, M, 4H, 4W)
-    public void Forward(Arena arena, Tensor image, Tensor hyper, Tensor masks)
+    public void Forward(Tape tape, Tensor image, Tensor hyper, Tensor masks)
     {
-        Gpu gpu = arena.Gpu;
+        Gpu gpu = tape.Gpu;
         (long prompts, long height, long width) = (image.Shape[0], image.Shape[1], image.Shape[2]);
         // of each token its four pixels of the upscaled image; what comes after does not need them in rows
         Shape pixels = new(prompts, height, width, 2, 2, image.Shape[3] / 4);
-        Tensor upscaled = arena.Take("upscaled", image.DType, pixels);
-        MatMul.Forward(gpu, image, _conv1, upscaled.Reshape(image.Shape), transposed: false);
-        Upscaling.NormGelu(gpu, upscaled, _bias1, _norm.Weight, _norm.Bias, _norm.Eps, upscaled);
+        Tensor product = tape.New("upscaled", image.DType, pixels);
+        MatMul.Forward(gpu, image, _conv1, product.Reshape(image.Shape), transposed: false);
+        tape.Push("conv1", product, () =>
+        {
+            Tensor d = tape.GradientOf(product).Reshape(image.Shape);
+            if (tape.ParameterGradient(_conv1) is Tensor sum) MatMul.BackwardWeight(gpu, d, image, sum, add: true);
+            tape.Accumulate(image, dx => MatMul.Forward(gpu, d, _conv1, dx));
+        }, image, _conv1);
+        Tensor upscaled = tape.Recording ? tape.New("upscaled", image.DType, pixels) : product;
+        Upscaling.NormGelu(gpu, product, _bias1, _norm.Weight, _norm.Bias, _norm.Eps, upscaled);
+        tape.Push("norm_gelu", upscaled, () => NormGeluBackward(tape, product, upscaled), product, _bias1, _norm.Weight,
+            _norm.Bias);
         MaskDecode.Forward(gpu, upscaled, _conv2, _bias2, hyper, masks);
+        tape.Push("mask_decode", masks, () => MaskDecodeBackward(tape, upscaled, hyper, masks),
+            upscaled, _conv2, _bias2, hyper);
+    }
+
+    void NormGeluBackward(Tape tape, Tensor product, Tensor upscaled)
+    {
+        Tensor dy = tape.GradientOf(upscaled);
+        Tensor parts = tape.Arena.Take("parts", DType.F32, Upscaling.PartsShape(dy));
+        Tensor bias = Steps.GradientOrSpare(tape, _bias1), weight = Steps.GradientOrSpare(tape, _norm.Weight);
+        Tensor shift = Steps.GradientOrSpare(tape, _norm.Bias), d = tape.Arena.Take("d", product.DType, product.Shape);
+        Upscaling.NormGeluBackward(tape.Gpu, product, _bias1, _norm.Weight, _norm.Bias, _norm.Eps, dy, parts, d, bias,
+            weight, shift);
+        tape.Accumulate(product, dx => Elementwise.Copy(tape.Gpu, d, dx));
+    }
+
+    void MaskDecodeBackward(Tape tape, Tensor upscaled, Tensor hyper, Tensor masks)
+    {
+        Tensor z = tape.Arena.Take("z", upscaled.DType, MaskDecode.ProductShape(upscaled, hyper));
+        Tensor parts = tape.Arena.Take("parts", DType.F32, MaskDecode.PartsShape(upscaled, hyper));
+        Tensor dHyper = tape.Arena.Take("d_hyper", DType.F32, hyper.Shape);
+        void Run(Tensor? dx) => MaskDecode.Backward(tape.Gpu, upscaled, _conv2, _bias2, hyper, tape.GradientOf(masks),
+            z, parts, dx, tape.ParameterGradient(_conv2), tape.ParameterGradient(_bias2), dHyper);
+        if (tape.Requires(upscaled)) tape.Accumulate(upscaled, dx => Run(dx));
+        else Run(null);
+        tape.Accumulate(hyper, dx => Elementwise.Copy(tape.Gpu, dHyper, dx));
     }
 }

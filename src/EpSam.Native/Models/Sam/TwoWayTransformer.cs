@@ -7,6 +7,7 @@
 // In bf16 only what is as large as the image is bf16: its stream, its projections and the attention that reads them.
 // What is made of prompt tokens alone (stream, projections, MLPs and their weights) is f32: 2 % of the work, and in
 // bf16 it would be half of the error. The image stream may be rounded: each of its two residuals ends in a norm.
+// On a tape that does not record streams change in place; on one that does each sum and norm has memory of its own.
 //   B images, P prompts, T tokens of a prompt, S tokens of an image, C channels, N heads of K
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
@@ -38,22 +39,30 @@ sealed class TwoWayTransformer
         _finalNorm = new Norm(parameters, $"{name}.norm_final_attn", config.OutChannels, Eps);
     }
 
-    /// <summary>tokens (P, T, C) f32, in place; result (P, S, C) = what becomes of the image, may be its X.</summary>
-    public void Forward(Arena arena, Tensor tokens, TokenSet image, Tensor result, Action<string, Tensor>? observe)
+    /// <summary>
+    /// tokens (P, T, C) f32, and result (P, S, C), which may be the image's X, are where tokens and image become what
+    /// is returned; when recording they stay as they are.
+    /// </summary>
+    public (Tensor Tokens, Tensor Image) Forward(
+        Tape tape, Tensor tokens, TokenSet image, Tensor result, Action<string, Tensor>? observe)
     {
-        Tensor positions = arena.Take("positions", tokens.DType, tokens.Shape);
-        Elementwise.Copy(arena.Gpu, tokens, positions); // the tokens as they come are their positions
+        Arena arena = tape.Arena;
+        Tensor positions = tokens; // the tokens as they come are their positions
+        if (!tape.Recording)
+        {
+            positions = arena.Take("positions", tokens.DType, tokens.Shape);
+            Elementwise.Copy(arena.Gpu, tokens, positions);
+        }
         TokenSet prompt = new(tokens, positions);
         for (int i = 0; i < _layers.Length; i++)
         {
-            using (arena.Scope($"layers.{i}")) _layers[i].Forward(arena, prompt, image, result);
-            image = new TokenSet(result, image.Positions);
-            observe?.Invoke($"layer{i}_tokens", tokens);
-            observe?.Invoke($"layer{i}_image", result);
+            using (arena.Scope($"layers.{i}")) (prompt, image) = _layers[i].Forward(tape, prompt, image, result);
+            observe?.Invoke($"layer{i}_tokens", prompt.X);
+            observe?.Invoke($"layer{i}_image", image.X);
         }
         using (arena.Scope("final_attn_token_to_image"))
-            _finalAttention.Forward(arena, prompt, image, tokens, add: true);
-        _finalNorm.Forward(arena, tokens, tokens);
+            tokens = _finalAttention.Forward(tape, prompt, image, prompt.X, add: true);
+        return (_finalNorm.Forward(tape, tokens), image.X);
     }
 }
 
@@ -74,22 +83,40 @@ sealed class TwoWayBlock(SamConfig config, Parameters parameters, string name, b
     readonly TokenAttention _imageToToken =
         TokenAttention.ImageToToken(config, parameters, $"{name}.cross_attn_image_to_token");
 
-    public void Forward(Arena arena, TokenSet prompt, TokenSet image, Tensor result)
+    public (TokenSet Prompt, TokenSet Image) Forward(Tape tape, TokenSet prompt, TokenSet image, Tensor result)
     {
-        Tensor tokens = prompt.X;
+        Arena arena = tape.Arena;
+        Tensor tokens = prompt.X, stream = image.X;
         using (arena.Scope("self_attn")) // in the first layer tokens are their own positions: neither added nor kept
         {
             TokenSet plain = first ? prompt with { Positions = null } : prompt;
-            _selfAttention.Forward(arena, plain, plain, tokens, add: !first);
+            tokens = _selfAttention.Forward(tape, plain, plain, tokens, add: !first);
         }
-        _norm1.Forward(arena, tokens, tokens);
-        using (arena.Scope("cross_attn_token_to_image")) _tokenToImage.Forward(arena, prompt, image, tokens, add: true);
-        _norm2.Forward(arena, tokens, tokens);
-        using (arena.Scope("mlp")) _mlp.Forward(arena, tokens, tokens, add: true);
-        _norm3.Forward(arena, tokens, tokens);
-        if (image.Of is Tensor of) Gather.Forward(arena.Gpu, image.X, of, null, null, result);
-        using (arena.Scope("cross_attn_image_to_token")) _imageToToken.Forward(arena, image, prompt, result, add: true);
-        _norm4.Forward(arena, result, result);
+        tokens = _norm1.Forward(tape, tokens);
+        using (arena.Scope("cross_attn_token_to_image"))
+            tokens = _tokenToImage.Forward(tape, prompt with { X = tokens }, image, tokens, add: true);
+        tokens = _norm2.Forward(tape, tokens);
+        using (arena.Scope("mlp"))
+        {
+            Tensor sum = Steps.Own(tape, tokens);
+            _mlp.Forward(tape, tokens, sum, add: true);
+            tokens = sum;
+        }
+        prompt = prompt with { X = _norm3.Forward(tape, tokens) };
+        if (image.Of is Tensor of) stream = Spread(tape, image.X, of, tokens.Shape[0], result);
+        using (arena.Scope("cross_attn_image_to_token"))
+            stream = _imageToToken.Forward(tape, image, prompt, stream, add: true);
+        return (prompt, new TokenSet(_norm4.Forward(tape, stream), image.Positions));
+    }
+
+    // To each prompt its image.
+    static Tensor Spread(Tape tape, Tensor x, Tensor of, long prompts, Tensor result)
+    {
+        Tensor y = tape.Recording ? tape.New("image", x.DType, new Shape(prompts, x.Shape[1], x.Shape[2])) : result;
+        Gather.Forward(tape.Gpu, x, of, null, null, y);
+        tape.Push("gather", y,
+            () => tape.Accumulate(x, dx => Gather.Backward(tape.Gpu, tape.GradientOf(y), of, dx)), x);
+        return y;
     }
 }
 
@@ -125,56 +152,111 @@ sealed class TokenAttention
     public static TokenAttention ImageToToken(SamConfig config, Parameters parameters, string name) =>
         new(config, parameters, name, fromImage: true);
 
-    /// <summary>y (P, T, C) = what the queries of one set find in the other, or y += that.</summary>
-    public void Forward(Arena arena, TokenSet from, TokenSet to, Tensor y, bool add)
+    /// <summary>
+    /// y (P, T, C) = what the queries of one set find in the other, or y += that; the result is y, or when recording in
+    /// memory of its own.
+    /// </summary>
+    public Tensor Forward(Tape tape, TokenSet from, TokenSet to, Tensor y, bool add)
     {
-        Gpu gpu = arena.Gpu;
+        Arena arena = tape.Arena;
         (long prompts, long queries) = (y.Shape[0], y.Shape[1]);
-        Tensor found = arena.Take("found", _type, Heads(prompts, queries));
+        Tensor found = tape.New("found", _type, Heads(prompts, queries));
         using (arena.Scope("softmax"))
         {
-            (Tensor q, Tensor? qTable) = Project(arena, "q", _q, from, _fromImage);
-            (Tensor k, Tensor? kTable) = Project(arena, "k", _k, to, _toImage);
-            Tensor v = Product(arena, "v", _v, to.X, bias: !_toImage);
-            Tensor logSumExp = arena.Take("log_sum_exp", DType.F32, new Shape(prompts, _heads, queries));
-            float scale = (float)(1 / Math.Sqrt(_size));
-            CrossAttention.Forward(gpu, q, k, v, scale, found, logSumExp, qTable, kTable, from.Of, to.Of);
+            (Tensor q, Tensor? qTable) = Project(tape, "q", _q, from, _fromImage);
+            (Tensor k, Tensor? kTable) = Project(tape, "k", _k, to, _toImage);
+            Tensor v = Product(tape, "v", _v, to.X, bias: !_toImage);
+            Tensor logSumExp = tape.New("log_sum_exp", DType.F32, new Shape(prompts, _heads, queries));
+            Call call = new(q, k, v, qTable, kTable, from.Of, to.Of, found, logSumExp);
+            CrossAttention.Forward(tape.Gpu, q, k, v, Scale, found, logSumExp, qTable, kTable, from.Of, to.Of);
+            tape.Push("attention", found, () => Backward(tape, call), q, k, v, qTable ?? q, kTable ?? k);
         }
-        Tensor rows = Cast.To(arena, "rows", Rows(found), _out.Weight.DType);
-        if (_toImage) Bias.Forward(gpu, rows, _v.Bias, rows); // here tokens are few, and a softmax's weights sum to 1
-        _out.Forward(gpu, rows, y, add);
+        Tensor rows = Cast.To(tape, "rows", Rows(found), _out.Weight.DType);
+        if (_toImage) rows = AddBias(tape, rows, found); // here tokens are few, and a softmax's weights sum to 1
+        if (tape.Recording) y = add ? Steps.Own(tape, y) : tape.New("y", y.DType, y.Shape);
+        _out.Forward(tape, rows, y, add);
+        return y;
+    }
+
+    // What of an attention backward needs.
+    readonly record struct Call(Tensor Q, Tensor K, Tensor V, Tensor? QTable, Tensor? KTable, Tensor? QOf, Tensor? KvOf,
+        Tensor Found, Tensor LogSumExp);
+
+    float Scale => (float)(1 / Math.Sqrt(_size));
+
+    void Backward(Tape tape, Call call)
+    {
+        (Gpu gpu, Tensor found) = (tape.Gpu, call.Found);
+        Shape keys = Heads(found.Shape[0], call.K.Shape[1]);
+        Tensor delta = tape.Arena.Take("delta", DType.F32, call.LogSumExp.Shape);
+        Tensor parts = tape.Arena.Take("parts", DType.F32, CrossAttention.PartsShape(found, call.K));
+        Tensor dq = tape.Arena.Take("dq", _type, found.Shape);
+        Tensor dk = tape.Arena.Take("dk", _type, keys), dv = tape.Arena.Take("dv", _type, keys);
+        CrossAttention.Backward(gpu, call.Q, call.K, call.V, Scale, found, call.LogSumExp, tape.GradientOf(found),
+            delta, parts, dq, dk, dv, call.QTable, call.KTable, call.QOf, call.KvOf);
+        Give(call.Q, dq, call.QOf);
+        Give(call.K, dk, call.KvOf);
+        Give(call.V, dv, call.KvOf);
+        if (call.QTable is Tensor qTable) tape.Accumulate(qTable, d => ColumnSum.Few(gpu, dq, d));
+        if (call.KTable is Tensor kTable) tape.Accumulate(kTable, d => ColumnSum.Few(gpu, dk, d));
+
+        void Give(Tensor x, Tensor gradient, Tensor? of) => tape.Accumulate(x, dx =>
+        {
+            if (of is Tensor image) Gather.Backward(gpu, gradient, image, dx);
+            else Elementwise.Copy(gpu, gradient, dx);
+        });
+    }
+
+    // In place, unless backward needs what was found.
+    Tensor AddBias(Tape tape, Tensor rows, Tensor found)
+    {
+        bool own = tape.Recording && rows.Address == found.Address;
+        Tensor y = own ? tape.New("rows", rows.DType, rows.Shape) : rows;
+        Bias.Forward(tape.Gpu, rows, _v.Bias, y);
+        tape.Push("bias", y, () =>
+        {
+            Steps.BiasGradient(tape, tape.GradientOf(y), _v.Bias);
+            if (own) tape.Share(y, rows);
+        }, rows, _v.Bias);
+        return y;
     }
 
     // (x + positions)·Wᵀ + bias. The image's positions and the bias go into a table, to be added by the attention.
-    (Tensor Y, Tensor? Table) Project(Arena arena, string name, Linear linear, TokenSet set, bool image)
+    (Tensor Y, Tensor? Table) Project(Tape tape, string name, Linear linear, TokenSet set, bool image)
     {
         if (image)
         {
             Tensor positions = set.Positions!.Value; // (S, C)
             long tokens = positions.Shape[0];
             positions = positions.Reshape(new Shape(1, tokens, positions.Shape[1]));
-            Tensor table = Product(arena, $"{name}_table", linear, positions, bias: true);
-            return (Product(arena, name, linear, set.X, bias: false), table.Reshape(new Shape(tokens, _heads, _size)));
+            Tensor table = Product(tape, $"{name}_table", linear, positions, bias: true);
+            return (Product(tape, name, linear, set.X, bias: false), table.Reshape(new Shape(tokens, _heads, _size)));
         }
         Tensor x = set.X;
         if (set.Positions is Tensor own)
         {
-            x = arena.Take($"{name}_sum", DType.F32, own.Shape);
-            Elementwise.Add(arena.Gpu, set.X, own, x);
+            x = tape.New($"{name}_sum", DType.F32, own.Shape);
+            Steps.Add(tape, set.X, own, x);
         }
-        return (Product(arena, name, linear, x, bias: true), null);
+        return (Product(tape, name, linear, x, bias: true), null);
     }
 
     // x·Wᵀ, or x·Wᵀ + bias, in the type of W, then rounded to that of the attention.
-    Tensor Product(Arena arena, string name, Linear linear, Tensor x, bool bias)
+    Tensor Product(Tape tape, string name, Linear linear, Tensor x, bool bias)
     {
-        Gpu gpu = arena.Gpu;
-        Tensor y = arena.Take(name, _type, Heads(x.Shape[0], x.Shape[1]));
-        using ArenaScope scope = arena.Scope(name);
-        Tensor product = linear.Weight.DType == _type ? y : arena.Take("product", linear.Weight.DType, y.Shape);
+        (Gpu gpu, DType type) = (tape.Gpu, linear.Weight.DType);
+        Tensor y = tape.New(name, _type, Heads(x.Shape[0], x.Shape[1]));
+        using ArenaScope scope = tape.Arena.Scope(name);
+        Tensor product = type == _type ? y : tape.Arena.Take("product", type, y.Shape);
         linear.Multiply(gpu, x, Rows(product));
         if (bias) Bias.Forward(gpu, Rows(product), linear.Bias, Rows(product));
         if (product != y) Elementwise.Cast(gpu, product, y);
+        tape.Push(name, y, () =>
+        {
+            Tensor dy = tape.GradientOf(y), d = type == _type ? dy : tape.Arena.Take("d", type, y.Shape);
+            if (type != _type) Elementwise.Cast(gpu, dy, d);
+            linear.Backward(tape, x, Rows(d), bias);
+        }, x, linear.Weight, linear.Bias);
         return y;
     }
 
@@ -196,16 +278,25 @@ sealed class Mlp
             parameters, layer, i == 0 ? input : hidden, i == names.Length - 1 ? output : hidden, precise: true))];
     }
 
-    /// <summary>y (…, output) = the layers on x (…, input), or y += that. y may be x.</summary>
-    public void Forward(Arena arena, Tensor x, Tensor y, bool add = false)
+    /// <summary>
+    /// y (…, output) = the layers on x (…, input), or y += that; y from tape.New, unless recording it may be x.
+    /// </summary>
+    public void Forward(Tape tape, Tensor x, Tensor y, bool add = false)
     {
         for (int i = 0; i < _layers.Length - 1; i++)
         {
-            Tensor hidden = arena.Take($"hidden{i}", DType.F32, new Shape(x.Shape.Rows, _hidden));
-            _layers[i].Multiply(arena.Gpu, x, hidden);
-            Bias.Relu(arena.Gpu, hidden, _layers[i].Bias, hidden);
+            (Linear layer, Tensor input) = (_layers[i], x);
+            Tensor hidden = tape.New($"hidden{i}", DType.F32, new Shape(x.Shape.Rows, _hidden));
+            layer.Multiply(tape.Gpu, x, hidden);
+            Bias.Relu(tape.Gpu, hidden, layer.Bias, hidden);
+            tape.Push("linear_relu", hidden, () =>
+            {
+                Tensor d = tape.Arena.Take("d", DType.F32, hidden.Shape);
+                Bias.ReluBackward(tape.Gpu, hidden, tape.GradientOf(hidden), d);
+                layer.Backward(tape, input, d, bias: true);
+            }, input, layer.Weight, layer.Bias);
             x = hidden;
         }
-        _layers[^1].Forward(arena.Gpu, x, y, add);
+        _layers[^1].Forward(tape, x, y, add);
     }
 }
