@@ -44,6 +44,9 @@ public sealed class Tape(Arena arena, bool recording)
     /// <summary>Called in backward with an op's name and the gradient of its result: the watch for NaN.</summary>
     internal Action<string, Tensor>? Watch { get; set; }
 
+    /// <summary>Called in forward with an op's name and its result, where these are recorded.</summary>
+    internal Action<string, Tensor>? WatchResult { get; set; }
+
     /// <summary>Memory of an op's result: kept for backward when recording, else until the scope's end.</summary>
     public Tensor New(string name, DType type, Shape shape) =>
         Recording ? arena.Keep(name, type, shape) : arena.Take(name, type, shape);
@@ -79,6 +82,7 @@ public sealed class Tape(Arena arena, bool recording)
             inPlace |= x.Address.Value == y.Address.Value;
         }
         if (!required) return;
+        if (!Recomputing) WatchResult?.Invoke(name, y);
         Require(y);
         _nodes.Push(new Node(name, y, inPlace, _bottom, backward));
         _bottom = arena.Bottom;

@@ -1,6 +1,6 @@
-// Finds out where NaN or infinities come from first. In backward every op's gradient is counted on the device, each op
-// in a counter of its own, and nothing waits; once a step the counters are looked at. Backward runs from the last op to
-// the first, so the first counter that is not zero names the op behind which the trouble began.
+// Finds out where NaN or infinities come from first. The result of every op, and in backward its gradient, are counted
+// on the device, each in a counter of its own, and nothing waits; once a step the counters are looked at. They are in
+// the order of the work, so the first that is not zero names the op where the trouble began.
 using System.Runtime.InteropServices;
 using EpSam.Native.Ops;
 using EpSam.Native.Runtime;
@@ -16,8 +16,12 @@ public sealed class FiniteWatch(Arena arena, int most = 1024)
     readonly Tensor _counts = arena.Keep("counters of NaN", DType.I32, new Shape(most));
     readonly List<string> _names = [];
 
-    /// <summary>Watches the gradients of a tape's ops.</summary>
-    public void Attach(Tape tape) => tape.Watch = (name, gradient) => Count($"gradient of {name}'s result", gradient);
+    /// <summary>Watches the results of a tape's ops and their gradients.</summary>
+    public void Attach(Tape tape)
+    {
+        tape.WatchResult = (name, y) => Count($"result of {name}", y);
+        tape.Watch = (name, gradient) => Count($"gradient of {name}'s result", gradient);
+    }
 
     /// <summary>Counts the values of a tensor, f32 or bf16, that are no numbers. Does not synchronise.</summary>
     public void Count(string name, Tensor x)
@@ -47,7 +51,7 @@ public sealed class FiniteWatch(Arena arena, int most = 1024)
 /// <summary>Training has met values that are no numbers.</summary>
 public sealed class NonFiniteException(string where, long step, long count, int others) : Exception(
     $"step {step}: {count} values of the {where} are NaN or infinite"
-    + (others > 0 ? $", and some of {others} tensors after it" : "")
+    + (others > 0 ? $", and some of {others} more tensors" : "")
     + "; a smaller learning rate or a limit to the gradients' norm may help")
 {
     /// <summary>The first tensor that had some.</summary>

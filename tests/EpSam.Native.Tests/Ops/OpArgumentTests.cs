@@ -143,6 +143,20 @@ public sealed class OpArgumentTests
         "Conv: H of 4 with padding 0 is smaller than the kernel's 5");
 
     [Test]
+    public void Adam_MomentsOfAnotherLength_AreRefused() => Refuses(
+        () => Adam.Step(_gpu, F32(8), null, new AdamOptions(), 1, 1, F32(8), F32(8), F32(4), null),
+        "Adam: v must be (8) f32, got (4) f32");
+
+    [Test]
+    public void GradNorm_LimitOfZero_IsRefused() => Refuses(
+        () => GradNorm.Forward(_gpu, F32(8), 0, F32(1), F32(2)), "GradNorm: maxNorm must be above 0, got 0");
+
+    [Test]
+    public void NonFinite_SlotBeyondTheCounters_IsRefused() => Refuses(
+        () => NonFinite.Count(_gpu, F32(8), F32(4) with { DType = DType.I32 }, 4),
+        "NonFinite: slot must be one of counts (4) i32, got 4");
+
+    [Test]
     public void Elementwise_MisalignedStart_IsRefused() => Refuses(
         () => Elementwise.Copy(_gpu, F32(8) with { Address = new CUdeviceptr(4100) }, F32(8)),
         "Copy: x must be aligned to 16 bytes, got address 0x1004");

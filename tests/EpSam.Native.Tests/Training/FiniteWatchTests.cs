@@ -1,4 +1,4 @@
-// A gradient that becomes infinite in the middle of a backward pass: the watch names the op and the step.
+// Values that become infinite in the middle of a forward or a backward pass: the watch names the op and the step.
 using EpSam.Native.Ops;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
@@ -18,25 +18,29 @@ public sealed class FiniteWatchTests
             Tape tape = new(arena, recording: true);
             optimizer.Register(tape);
             watch.Attach(tape);
-            Backward(1, 3);
+            Backward(1, 1);
             Assert.That(() => watch.Check(1), Throws.Nothing);
-            Backward(1e38f, 3);
+            Backward(1, 2e38f);
             NonFiniteException? failure = Assert.Throws<NonFiniteException>(() => watch.Check(2));
             Assert.That(failure!.Message, Does.StartWith(
-                "step 2: 7 values of the gradient of middle's result are NaN or infinite, and some of 1 tensors "));
-            Backward(1, 3);
+                "step 2: 7 values of the gradient of middle's result are NaN or infinite, and some of 1 more "));
+            Backward(1, 1);
             Assert.That(() => watch.Check(3), Throws.Nothing, "begins anew");
+            Backward(2e38f, 1);
+            Assert.That(() => watch.Check(4),
+                Throws.TypeOf<NonFiniteException>().With.Property("Where").EqualTo("result of last"));
 
-            void Backward(float factor, float seed) // dy of last is finite, of middle 3 · 10 · 1e38 is not
+            // dy of last is 3; in forward "last" is the second to multiply by factor, in backward "middle" by back
+            void Backward(float factor, float back)
             {
                 using ArenaScope scope = arena.Step("step");
                 Tensor one = arena.Keep("one", DType.F32, head.Shape);
-                TinyTraining.Upload(arena.Gpu, [.. Enumerable.Repeat(seed, (int)head.Shape.Count)], one);
-                Tensor first = Times("first", head, 1), middle = Times("middle", first, factor);
-                tape.Backward(Times("last", middle, factor), one);
+                TinyTraining.Upload(arena.Gpu, [.. Enumerable.Repeat(3f, (int)head.Shape.Count)], one);
+                Tensor first = Times("first", head, 1, 1), middle = Times("middle", first, factor, back);
+                tape.Backward(Times("last", middle, factor, back), one);
             }
 
-            Tensor Times(string name, Tensor x, float factor)
+            Tensor Times(string name, Tensor x, float factor, float back)
             {
                 Tensor y = tape.New(name, DType.F32, x.Shape);
                 Elementwise.Scale(arena.Gpu, x, factor, 0, y);
@@ -44,7 +48,7 @@ public sealed class FiniteWatchTests
                 {
                     Tensor dy = tape.GradientOf(y);
                     if (tape.ParameterGradient(x) is Tensor sum) Elementwise.Add(arena.Gpu, sum, dy, sum);
-                    else tape.Accumulate(x, dx => Elementwise.Scale(arena.Gpu, dy, factor * 10, 0, dx));
+                    else tape.Accumulate(x, dx => Elementwise.Scale(arena.Gpu, dy, back, 0, dx));
                 }, x);
                 return y;
             }
