@@ -306,8 +306,9 @@ CROSS_ATTENTION(cross_attention_fwd_bf16_k32_by_key, (by_key<bf16, 32, 2>), bf16
 // ---------------------------------------------------------------------------------------------------------------
 // Backward, from the log-sum-exp: p = exp(s - lse), ds = p·(do·v - delta) with delta = do·o, dq = scale·Σ ds·k over
 // keys, dk = scale·Σ ds·q and dv = Σ p·do over queries. A lane owns a query, or a key, and walks the other set, whose
-// rows are read as broadcasts. Where the owners are few the others are shared out in chunks, and each chunk's sums go to a part
-// of its own, to be added up in order. Gradients are those of a prompt, also of tokens that several prompts share.
+// rows are read as broadcasts. Where the owners are few the others are shared out in chunks, and each chunk's sums go
+// to a part of its own, to be added up in order. Gradients are those of a prompt, also of tokens that several prompts
+// share.
 
 #ifdef __clang__
 #define grid_z() ((int)__nvvm_read_ptx_sreg_nctaid_z())

@@ -1,6 +1,7 @@
-// Kernels that were built from the texts seen last, for the whole process: the same PTX is often loaded again, by another
-// context. NVIDIA's driver keeps such a cache too. Only texts without variables of their own are here, as the code has
-// the addresses of variables in it; what a program has beside (code for each way of running) is made once for all.
+// Kernels that were built from the texts seen last, for the whole process: the same PTX is often loaded again, by
+// another context. NVIDIA's driver keeps such a cache too. Only texts without variables of their own are here, as the
+// code has the addresses of variables in it; what a program has beside (code for each way of running) is made once for
+// all.
 using EpSam.VirtualGpu.Exec;
 using EpSam.VirtualGpu.Ptx;
 

@@ -39,7 +39,8 @@ internal sealed unsafe partial class Module
             module.InitialiseVariables();
             module.BuildFunctions(known);
             if (known is null && module._variables.Count == 0)
-                CodeCache.Add(text, new Code(module.Ptx, module._functions.ToDictionary(f => f.Key, f => f.Value.Program)));
+                CodeCache.Add(text, new Code(module.Ptx,
+                    module._functions.ToDictionary(f => f.Key, f => f.Value.Program)));
             return module;
         }
         catch

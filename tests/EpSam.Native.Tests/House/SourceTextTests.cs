@@ -34,7 +34,7 @@ public sealed class SourceTextTests
                 if (Fault(lines[i]) is { } fault) wrong.Add($"{name}:{i + 1}: {fault}");
         }
         Assert.That(files, Is.GreaterThan(400), "the files are not found");
-        Assert.That(wrong, Is.Empty);
+        Assert.That(wrong, Is.Empty, string.Join('\n', wrong));
     }
 
     static string? Fault(string line) =>

@@ -71,7 +71,8 @@ public sealed unsafe class ModuleTests
             }
         }
         _cu.Check(_cu.cuCtxSetCurrent(_gpu.Context));
-        CUresult end = _gpu.Launch(_gpu.Find(_gpu.Load(plain), "store"), (1, 1, 1), (1, 1, 1), 0, _gpu.Upload(1u).Value);
+        CUresult end =
+            _gpu.Launch(_gpu.Find(_gpu.Load(plain), "store"), (1, 1, 1), (1, 1, 1), 0, _gpu.Upload(1u).Value);
         _gpu.Fails(CUDA_ERROR_ILLEGAL_ADDRESS, end, "0 bytes past the end");
     }
 
