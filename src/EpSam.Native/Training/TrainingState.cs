@@ -1,7 +1,8 @@
 // All that a resumed run needs, in one safetensors file that appears complete or not at all: trained parameters,
 // moments and what else changes (running statistics) bit for bit, how many steps each parameter has taken, and named
-// values of schedule, early stopping, sampler and random numbers. A checksum over all tensors and values tells a damaged file;
-// names and shapes tell one of another model. Nothing is changed before all of the file has been found good.
+// values of schedule, early stopping, sampler and random numbers. A checksum over all tensors and values tells a
+// damaged file; names and shapes tell one of another model. Nothing is changed before all of the file has been found
+// good.
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
