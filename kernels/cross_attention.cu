@@ -476,10 +476,9 @@ DELTA(cross_attention_bwd_bf16_delta, bf16)
 // to 16 or 32.
 //   in    q, k, v, q_table, k_table, q_of, kv_of, lse as forward, dout (P, Tq, N, K) of q's type, delta (P, N, Tq) f32
 //   out   dq (P, Tq, N, K) of q's type, or, where parts is not null, parts (S, P, Tq, N, K) f32, S = ceil(Tk/each)
-//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dq, parts, Tq i32, Tk i32, N i32, K i32, each i32,
-//         scale f32
+//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dq, parts, Tq..each i32x5, scale f32
 //   launch grid (N, ceil(S·ceil(Tq/32)/4), P), block 128 = 4 warps; shared 0 B; regs <= 255
-//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
+//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk (Tq..each: Tq, Tk, N, K, each)
 //   bytes s·P·N·K·(3·Tq + 2·Tk), s = 4 or 2     flops 6·P·N·Tq·Tk·K     bound: memory
 //   accuracy f32 inside; exp by ex2.approx; one rounding to bf16
 //   order fixed: same bits every run
@@ -501,10 +500,9 @@ BACK_QUERY(cross_attention_bwd_bf16_k32_query, bf16, 32)
 // queries. Inputs as forward; K up to 16 or 32.
 //   in    q, k, v, q_table, k_table, q_of, kv_of, lse as forward, dout (P, Tq, N, K) of q's type, delta (P, N, Tq) f32
 //   out   dk, dv (P, Tk, N, K) of q's type, or, where these are not null, k_parts, v_parts (S, P, Tk, N, K) f32
-//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dk, dv, k_parts, v_parts, Tq i32, Tk i32, N i32,
-//         K i32, each i32, scale f32
+//   args  q, k, v, q_table, k_table, q_of, kv_of, dout, lse, delta, dk, dv, k_parts, v_parts, Tq..each i32x5, scale f32
 //   launch grid (N, ceil(S·ceil(Tk/32)/4), P), S = ceil(Tq/each), block 128 = 4 warps; shared 0 B; regs <= 255
-//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk
+//   needs K a multiple of 16 bytes; all 16-byte aligned; T·N·K < 2^31; any Tq, Tk (Tq..each: Tq, Tk, N, K, each)
 //   bytes s·P·N·K·(2·Tq + 4·Tk), s = 4 or 2     flops 8·P·N·Tq·Tk·K     bound: memory
 //   accuracy f32 inside; exp by ex2.approx; one rounding to bf16
 //   order fixed: same bits every run

@@ -66,7 +66,7 @@ kernel __launch_bounds__(Threads) mask_loss_fwd_f32(const float* sums, float* y,
 }
 
 // mask_loss_bwd_f32: dx = the gradient of dice_weight · Dice loss + iou_weight · IoU loss of each sample.
-//   in    x (B, n) f32, t (B, n) u8, sums (B, 5) f32 out  dx (B, n) f32
+//   in    x (B, n) f32, t (B, n) u8, sums (B, 5) f32   out  dx (B, n) f32
 //   args  x, t, sums, dx, n i64, s f32, dice_weight f32, iou_weight f32
 //   launch grid (any, B), block 256; shared 0 B; regs <= 48
 //   needs dx may be x; any n

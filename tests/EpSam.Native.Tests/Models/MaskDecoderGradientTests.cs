@@ -29,16 +29,16 @@ public sealed class MaskDecoderGradientTests
     {
         readonly Memory _arena;
 
-        public Rig(Memory arena, bool encoder = false)
+        public Rig(Memory arena, bool encoder = false, SamConfig? config = null, DType type = DType.F32)
         {
-            (_arena, Parameters) = (arena, new Parameters(arena, DType.F32));
-            if (encoder) Encoder = new ImageEncoder(TinyModel.Config, Parameters);
-            PromptEncoder = new PromptEncoder(TinyModel.Config, Parameters);
-            Decoder = new MaskDecoder(TinyModel.Config, Parameters);
+            (_arena, Parameters, config) = (arena, new Parameters(arena, type), config ?? TinyModel.Config);
+            if (encoder) Encoder = new ImageEncoder(config, Parameters);
+            PromptEncoder = new PromptEncoder(config, Parameters);
+            Decoder = new MaskDecoder(config, Parameters);
             foreach ((string name, Tensor parameter) in Parameters.All)
                 if (name.StartsWith("mask_decoder.") || name == "prompt_encoder.no_mask_embed.weight")
                     Gradients.Add(name, arena.Keep(name, DType.F32, parameter.Shape));
-            Pe = arena.Keep("dense_pe", DType.F32, PromptEncoder.DensePeShape);
+            Pe = arena.Keep("dense_pe", type, PromptEncoder.DensePeShape);
         }
 
         public Parameters Parameters { get; }
@@ -80,7 +80,7 @@ public sealed class MaskDecoderGradientTests
             if (prompts.Masks is float[] given)
             {
                 Tensor mask = Upload("mask", DType.F32, PromptEncoder.MaskShape(p), given);
-                dense = _arena.Keep("dense", DType.F32, PromptEncoder.DenseShape(p));
+                dense = _arena.Keep("dense", Parameters.Type, PromptEncoder.DenseShape(p));
                 PromptEncoder.Dense(_arena, mask, dense);
             }
             Tensor masks = _arena.Keep("masks", DType.F32, Decoder.MaskShape(p, count));
@@ -126,22 +126,25 @@ public sealed class MaskDecoderGradientTests
         Golden inputs = Golden.Open($"{Tiny}/prompt_inputs.safetensors");
         Golden encoded = Golden.Open($"{Tiny}/encoder.safetensors");
         float[] embedding = EncoderRun.ChannelsLast(encoded.Read<float>("img0/embedding"), 64, 256);
-        Dictionary<string, float[]> gradients = Run(arena =>
-        {
-            Rig rig = new(arena);
-            rig.Start();
-            Tensor embeddings = rig.Upload("embeddings", DType.F32, rig.PromptEncoder.DenseShape(1), embedding);
-            foreach (string prompt in new[] { "points5_mixed_pad", "box_points", "mask_point" })
-            {
-                using ArenaScope step = arena.Step(prompt);
-                (Tensor masks, Tensor iou) = rig.Forward(embeddings, Prompts.Of(inputs, prompt), 4);
-                Tensor Weights(string name, Tensor of) => rig.Upload($"d_{name}", DType.F32, of.Shape,
-                    FormulaParameters.Floats($"input:s01/lossw/{prompt}/{name}", (int)of.Shape.Count));
-                rig.Tape.Backward((masks, Weights("masks", masks)), (iou, Weights("iou", iou)));
-            }
-            return rig.Download();
-        });
+        Dictionary<string, float[]> gradients = Run(arena => OfThreePrompts(arena, inputs, DType.F32, embedding));
         Compare(Golden.Open($"{Tiny}/gradients.safetensors"), "grad", gradients);
+    }
+
+    static Dictionary<string, float[]> OfThreePrompts<T>(Memory arena, Golden inputs, DType type, T[] embedding)
+        where T : unmanaged
+    {
+        Rig rig = new(arena, type: type);
+        rig.Start();
+        Tensor embeddings = rig.Upload("embeddings", type, rig.PromptEncoder.DenseShape(1), embedding);
+        foreach (string prompt in new[] { "points5_mixed_pad", "box_points", "mask_point" })
+        {
+            using ArenaScope step = arena.Step(prompt);
+            (Tensor masks, Tensor iou) = rig.Forward(embeddings, Prompts.Of(inputs, prompt), 4);
+            Tensor Weights(string name, Tensor of) => rig.Upload($"d_{name}", DType.F32, of.Shape,
+                FormulaParameters.Floats($"input:s01/lossw/{prompt}/{name}", (int)of.Shape.Count));
+            rig.Tape.Backward((masks, Weights("masks", masks)), (iou, Weights("iou", iou)));
+        }
+        return rig.Download();
     }
 
     [Test]
@@ -202,6 +205,53 @@ public sealed class MaskDecoderGradientTests
         float[] expected = [.. golden.Read<double>("step0/losses").Select(v => (float)v)];
         Assert.That(golden.Compare("step0/losses", expected, [dice, iou, dice + iou]), Is.LessThanOrEqualTo(1));
         Compare(golden, "grad_step1", gradients);
+    }
+
+    // In bf16 what is as large as the image is rounded, in backward as in forward, and some of the few ReLU gates of so
+    // small a model turn: one of 32 is 18 % of a gradient. So what is asked here is that all point the same way.
+    [Test]
+    public void Tiny_InBF16_PointWhereTheGoldensDo()
+    {
+        Golden inputs = Golden.Open($"{Tiny}/prompt_inputs.safetensors");
+        Golden encoded = Golden.Open($"{Tiny}/encoder.safetensors");
+        Golden golden = Golden.Open($"{Tiny}/gradients.safetensors");
+        ushort[] embedding = new ushort[64 * 256];
+        Parameters.ToBF16(EncoderRun.ChannelsLast(encoded.Read<float>("img0/embedding"), 64, 256), embedding);
+        Dictionary<string, float[]> gradients = Run(arena => OfThreePrompts(arena, inputs, DType.BF16, embedding));
+        Assert.Multiple(() =>
+        {
+            foreach ((string name, float[] values) in gradients)
+            {
+                if (name.EndsWith("k_proj.bias")) continue; // 0 but for rounding: softmax does not see it
+                double cosine = Cosine(golden.Read<float>($"grad/{name}"), values);
+                TestContext.Out.WriteLine($"{cosine:F4} {name}");
+                Assert.That(cosine, Is.GreaterThan(0.95), name);
+            }
+        });
+    }
+
+    static double Cosine(float[] a, float[] b)
+    {
+        double Dot(float[] x, float[] y) => x.Zip(y, (u, v) => (double)u * v).Sum();
+        return Dot(a, b) / Math.Sqrt(Dot(a, a) * Dot(b, b));
+    }
+
+    // A step of EP-SAM's decoder training at SAM's size: four patches of 50 points, f32.
+    [Test]
+    public void EpSam_OfFourPatches_AreMadeInLessThanAGibibyte()
+    {
+        Plan plan = Plan.Of(arena =>
+        {
+            Rig rig = new(arena, config: SamConfig.VitB);
+            rig.Start();
+            Tensor embeddings = arena.Keep("embeddings", DType.F32, rig.PromptEncoder.DenseShape(4));
+            Prompts prompts = new(new float[4 * 51 * 2], new int[4 * 51], null, [0, 1, 2, 3]);
+            (Tensor masks, _) = rig.Forward(embeddings, prompts, 1);
+            rig.Tape.Backward(masks, arena.Keep("d_masks", DType.F32, masks.Shape));
+        });
+        TestContext.Out.WriteLine($"peak {Sizes.Text(plan.Peak)}, of it {Sizes.Text(plan.AtPeak(ArenaUse.Activation))} "
+            + $"kept, {Sizes.Text(plan.AtPeak(ArenaUse.Workspace))} workspace");
+        Assert.That(plan.Peak, Is.LessThan(1L << 30));
     }
 
     static float[] Framed(ReadOnlySpan<byte> image, int height, int width, int rows, int columns, int frame)

@@ -128,6 +128,39 @@ public sealed class OpArgumentTests
         "BatchNorm: y is needed for the sign of a result with a residual and ReLU");
 
     [Test]
+    public void LayerNorm_GradientOfAnotherShape_IsRefused() => Refuses(
+        () => LayerNorm.Backward(_gpu, F32(3, 8), F32(8), F32(3), F32(3), F32(4, 8), F32(3, 8)),
+        "LayerNorm: dy must be (3, 8) f32, got (4, 8) f32");
+
+    [Test]
+    public void ColumnSum_WorkingSpaceOfAnotherSize_IsRefused() => Refuses(
+        () => ColumnSum.AddTo(_gpu, F32(65, 8), F32(1, 8), F32(8)),
+        "ColumnSum: parts must be (2, 8) f32, got (1, 8) f32");
+
+    [Test]
+    public void ColumnSum_ResultOfAnotherSize_IsRefused() => Refuses(
+        () => ColumnSum.Few(_gpu, F32(3, 5, 8), F32(3, 8)), "ColumnSum: y must be x (3, 5, 8) f32 without its axis 0, "
+            + "got (3, 8) f32");
+
+    [Test]
+    public void MaskLoss_TargetOfAnotherType_IsRefused() => Refuses(
+        () => MaskLoss.Forward(_gpu, F32(2, 5, 5), F32(2, 5, 5), 1, F32(2, 1, 5), F32(2, 5), F32(2, 4)),
+        "MaskLoss: target must be (2, 5, 5) u8, got (2, 5, 5) f32");
+
+    [Test]
+    public void CrossAttention_GradientsOfSharedTokens_AreRefused() => Refuses(
+        () => CrossAttention.Backward(_gpu, F32(2, 7, 1, 16), F32(1, 9, 1, 16), F32(1, 9, 1, 16), 1, F32(2, 7, 1, 16),
+            F32(2, 1, 7), F32(2, 7, 1, 16), F32(2, 1, 7), F32(2, 16, 1), F32(2, 7, 1, 16), F32(1, 9, 1, 16),
+            F32(1, 9, 1, 16), kvOf: F32(2) with { DType = DType.I32 }),
+        "CrossAttention: dk must be (2, 9, 1, 16) f32, got (1, 9, 1, 16) f32");
+
+    [Test]
+    public void MaskDecode_GradientsOfManyMasks_AreRefused() => Refuses(
+        () => MaskDecode.Backward(_gpu, F32(1, 4, 4, 2, 2, 16), F32(16, 8, 2, 2), F32(8), F32(1, 5, 8),
+            F32(1, 5, 16, 16), F32(64, 32), F32(1, 1, 6, 8), null, null, null, F32(1, 5, 8)),
+        "MaskDecode: backward takes at most 4 masks, got 5");
+
+    [Test]
     public void Conv_OutputOfAnotherSize_IsRefused() => Refuses(
         () => Conv.Forward(_gpu, F32(1, 8, 8, 4), F32(4, 3, 3, 4), null, ConvSteps.In2D(2, 1), F32(1, 8, 8, 4)),
         "Conv: y must be (1, 1, 4, 4, 4) f32, got (1, 1, 8, 8, 4) f32");
