@@ -1,17 +1,19 @@
-// The image encoder in ONNX Runtime, for `bench peers`: encoder_onnx.js MODULES MODEL INPUT THREADS. Protocol: peer.py.
+// The image encoder in ONNX Runtime, for `bench peers`: encoder_onnx.js MODULES MODEL INPUT THREADS
+// defaults|tuned. Protocol: peer.py.
 'use strict';
 const fs = require('fs');
 const path = require('path');
 const readline = require('readline');
 
-async function main([modules, model, input, threads]) {
+async function main([modules, model, input, threads, settings]) {
+  const tuned = settings === 'tuned';
   const folder = path.join(modules, 'onnxruntime-node');
   const ort = require(folder);
   const session = await ort.InferenceSession.create(model, {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',
     executionMode: 'sequential',
-    enableMemPattern: false, // with it: twice the memory from the second run on, and no faster
+    enableMemPattern: !tuned, // a default; it costs twice the memory from the second run on, and time
     intraOpNumThreads: Number(threads),
     interOpNumThreads: 1,
   });
@@ -21,7 +23,7 @@ async function main([modules, model, input, threads]) {
   const version = require(path.join(folder, 'package.json')).version;
   console.log(JSON.stringify({
     version: `ONNX Runtime ${version}`,
-    settings: `onnxruntime-node ${process.version}, all graph optimisations, ${threads} threads`,
+    settings: `onnxruntime-node ${process.version}, all graph optimisations, ${tuned ? 'without memory patterns, ' : ''}${threads} threads`,
   }));
   let result = null;
   for await (const line of readline.createInterface({ input: process.stdin })) {
