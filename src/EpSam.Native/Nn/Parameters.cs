@@ -18,7 +18,8 @@ public delegate float[] Refit(float[] values, Shape from, Shape to);
 /// <param name="trained">Those that will be trained, if any.</param>
 public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained = null)
 {
-    readonly record struct Entry(Tensor Tensor, Refit? Refit, Tensor? Master);
+    // Stored: the axes that sources have.
+    readonly record struct Entry(Tensor Tensor, Shape Stored, Refit? Refit, Tensor? Master);
 
     readonly OrderedDictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
@@ -39,8 +40,18 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
     public IEnumerable<KeyValuePair<string, Tensor>> All =>
         _entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor));
 
+    /// <summary>Names in the order of their declaration and the shapes that sources have.</summary>
+    public IEnumerable<KeyValuePair<string, Shape>> Stored =>
+        _entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Stored));
+
     /// <summary>A parameter of the model's type: what is multiplied with.</summary>
     public Tensor Matrix(string name, params ReadOnlySpan<long> shape) => Declare(name, type, new Shape(shape), null);
+
+    /// <summary>
+    /// A convolution's weight, of the model's type: (N, KH, KW, C) here, (N, C, KH, KW) in sources and when it is read.
+    /// </summary>
+    public Tensor Kernel(string name, long n, long c, long kh, long kw) =>
+        Declare(name, type, new Shape(n, kh, kw, c), null, new Shape(n, c, kh, kw));
 
     /// <summary>A parameter that stays f32: biases, norms.</summary>
     public Tensor Vector(string name, params ReadOnlySpan<long> shape) =>
@@ -56,7 +67,7 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
     /// <param name="source">A checkpoint.</param>
     /// <param name="isOptional">Names that may be there unasked.</param>
     public KeyComparison Compare(IParameterSource source, Func<string, bool>? isOptional = null) =>
-        KeyComparison.Of(_entries.Select(e => KeyValuePair.Create(e.Key, e.Value.Tensor.Shape)), source, isOptional,
+        KeyComparison.Of(Stored, source, isOptional,
             (name, found, wanted) => _entries[name].Refit is not null && CanRefit(found, wanted));
 
     /// <summary>
@@ -74,9 +85,9 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
             int count = checked((int)stored.Count);
             if (values.Length < count) values = new float[count];
             source.Read(name, values.AsSpan(0, count));
-            Span<float> fitting = stored == entry.Tensor.Shape
-                ? values.AsSpan(0, count)
-                : entry.Refit!(values[..count], stored, entry.Tensor.Shape);
+            Span<float> fitting = stored != entry.Stored ? entry.Refit!(values[..count], stored, entry.Stored)
+                : entry.Stored == entry.Tensor.Shape ? values.AsSpan(0, count)
+                : Turned(values.AsSpan(0, count), (int)stored[0], (int)stored[1]);
             if (entry.Master is Tensor master) arena.Gpu.Upload(MemoryMarshal.AsBytes(fitting), master);
             if (entry.Tensor.DType == DType.F32)
             {
@@ -89,10 +100,20 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
         }
     }
 
-    /// <summary>Copies a parameter from the device; of a trained one the f32 values.</summary>
+    /// <summary>
+    /// Copies a parameter from the device, with its axes as sources have them; of a trained one the f32 values.
+    /// </summary>
     public void Read(string name, Span<float> values)
     {
         Entry entry = _entries[name];
+        Download(entry, values);
+        if (entry.Stored == entry.Tensor.Shape) return;
+        int c = (int)entry.Stored[1];
+        Turned(values, (int)entry.Stored[0], values.Length / (int)entry.Stored[0] / c).CopyTo(values);
+    }
+
+    void Download(in Entry entry, Span<float> values)
+    {
         Tensor tensor = entry.Master ?? entry.Tensor;
         if (tensor.DType == DType.F32)
         {
@@ -104,7 +125,21 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
         ElementTypes.ToFloats(ElementType.BF16, bytes, values);
     }
 
-    Tensor Declare(string name, DType dtype, Shape shape, Refit? refit)
+    // (batches, rows, columns) to (batches, columns, rows).
+    static float[] Turned(ReadOnlySpan<float> values, int batches, int rows)
+    {
+        float[] turned = new float[values.Length];
+        int columns = values.Length / batches / rows, at = 0;
+        for (int batch = 0; batch < batches; batch++)
+        {
+            for (int column = 0; column < columns; column++)
+                for (int row = 0; row < rows; row++)
+                    turned[at++] = values[(batch * rows + row) * columns + column];
+        }
+        return turned;
+    }
+
+    Tensor Declare(string name, DType dtype, Shape shape, Refit? refit, Shape? stored = null)
     {
         if (_entries.ContainsKey(name)) throw new ArgumentException($"the parameter {name} is declared twice");
         Tensor? master = null;
@@ -120,7 +155,7 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
         {
             tensor = arena.Keep(name, dtype, shape, ArenaUse.Weight);
         }
-        _entries.Add(name, new Entry(tensor, refit, master));
+        _entries.Add(name, new Entry(tensor, stored ?? shape, refit, master));
         return tensor;
     }
 
