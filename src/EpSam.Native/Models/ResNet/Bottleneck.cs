@@ -1,5 +1,5 @@
-// ResNet's bottleneck: 1x1, 3x3 with the stride, 1x1 to four times the channels, each with BatchNorm; the shortcut is the
-// input, or in a stage's first block a convolution of it with BatchNorm (EP-SAM's resnet_adl.py).
+// ResNet's bottleneck: 1x1, 3x3 with the stride, 1x1 to four times the channels, each with BatchNorm; the shortcut is
+// the input, or in a stage's first block a convolution of it with BatchNorm (EP-SAM's resnet_adl.py).
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
 using EpSam.Native.Runtime;

@@ -1,7 +1,7 @@
 // EP-SAM's patch classifier (resnet_adl.py): ResNet with stride 1 in its last stage, four input channels (colours and
 // what they are without low frequencies), and attention-based dropout (ADL) behind the first blocks of the last two
-// stages and at the end. Names are its state dict's: ADL layers take part in the numbering of a stage, so layer3 has the
-// blocks 0, 2, 3, … . The same code evaluates, trains and plans: on a tape, with coins for ADL or without.
+// stages and at the end. Names are its state dict's: ADL layers take part in the numbering of a stage, so layer3 has
+// the blocks 0, 2, 3, … . The same code evaluates, trains and plans: on a tape, with coins for ADL or without.
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Nn;
 using EpSam.Native.Ops;
