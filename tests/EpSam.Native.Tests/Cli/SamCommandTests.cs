@@ -7,6 +7,7 @@ using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Cli;
 
+[Category("Slow")]
 public sealed class SamCommandTests
 {
     const string Sizes = """

@@ -6,6 +6,7 @@ using EpSam.VirtualGpu;
 namespace EpSam.Native.Tests.Kernels;
 
 /// <summary>The swizzles of the tensor-core kernels do what they are for, counted request by request.</summary>
+[Category("Slow")]
 public sealed class BankConflictTests
 {
     static readonly string[] Names =

@@ -72,7 +72,7 @@ public sealed class KernelFileTests
     public void Files_OfPtx_AllHaveASource() =>
         Assert.That(NativeKernels.Files.Select(f => f.Replace(".ptx", "")), Is.EquivalentTo(Sources));
 
-    [Test]
+    [Test, Category("Slow")]
     public void Rebuild_WhereTheCompilerIs_GivesTheCommittedText()
     {
         if (!OnPath("clang-14") || !OnPath("bash"))

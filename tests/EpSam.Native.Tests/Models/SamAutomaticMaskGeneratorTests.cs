@@ -11,6 +11,7 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Models;
 
+[Category("Slow")]
 public sealed class SamAutomaticMaskGeneratorTests
 {
     sealed class Shifted(IParameterSource source) : IParameterSource
