@@ -1,0 +1,225 @@
+// All that decides what a run does, with EP-SAM's published values as defaults (systems of the paper: 1_train_patch_
+// classifier.py, 2_generate_initial_mask.py, 3_preliminary_fine_tuning.py, 4_iterative_re_training.py). It is written
+// into the run's folder with every value, and a run is only resumed with the same one.
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using EpSam.Native.Models;
+using EpSam.Native.Models.ResNet;
+using EpSam.Native.Prompts;
+
+namespace EpSam.Native.Pipeline;
+
+/// <summary>The configuration of a run.</summary>
+public sealed record RunConfig
+{
+    static readonly JsonSerializerOptions Layout = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowTrailingCommas = true,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+    };
+
+    /// <summary>How images are found and split.</summary>
+    public DataConfig Data { get; init; } = new();
+    /// <summary>Stage 1.</summary>
+    public ClassifierConfig Classifier { get; init; } = new();
+    /// <summary>Stage 2.</summary>
+    public CamConfig Cam { get; init; } = new();
+    /// <summary>Stages 3 and 4.</summary>
+    public DecoderConfig Decoder { get; init; } = new();
+    /// <summary>Where the published code differs from what it means to do.</summary>
+    public CompatConfig Compat { get; init; } = new();
+    /// <summary>fp32 or bf16: what is multiplied. Sums, norms, gradients of parameters and moments are fp32.</summary>
+    public string Precision { get; init; } = "fp32";
+    /// <summary>Most device memory, for example "12GiB"; null: no limit.</summary>
+    public string? MemoryBudget { get; init; }
+    /// <summary>Seconds between two saved states of a training stage. Results do not depend on it.</summary>
+    public double SaveSeconds { get; init; } = 60;
+
+    /// <summary>As JSON, all values.</summary>
+    public string ToJson() => JsonSerializer.Serialize(this, Layout);
+
+    /// <summary>From JSON; what is left out has its default. Throws <see cref="RunException"/>.</summary>
+    public static RunConfig FromJson(string json)
+    {
+        try
+        {
+            RunConfig config = JsonSerializer.Deserialize<RunConfig>(json, Layout)
+                ?? throw new RunException("the configuration must be a JSON object, got null");
+            config.Check();
+            return config;
+        }
+        catch (JsonException e)
+        {
+            throw new RunException($"the configuration cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Throws <see cref="RunException"/> naming the first value that is impossible.</summary>
+    public void Check()
+    {
+        // filled in with the first stage that runs
+    }
+}
+
+/// <summary>How images are found and split.</summary>
+public sealed record DataConfig
+{
+    /// <summary>
+    /// The share of training images that becomes the validation set where the data has none; 0: that is an error.
+    /// </summary>
+    public double ValidationShare { get; init; }
+    /// <summary>Decides which.</summary>
+    public ulong Seed { get; init; } = 22;
+}
+
+/// <summary>The patch classifier and its training.</summary>
+public sealed record ClassifierConfig
+{
+    /// <summary>Bottleneck blocks of the four stages: ResNet-50's.</summary>
+    public IntList Blocks { get; init; } = [3, 4, 6, 3];
+    /// <summary>Channels of the first convolution.</summary>
+    public int Width { get; init; } = 64;
+    /// <summary>How often an ADL layer drops rather than weighs.</summary>
+    public double DropRate { get; init; } = 0.75;
+    /// <summary>Positions below this share of the largest mean are kept by a drop mask.</summary>
+    public float DropThreshold { get; init; } = 0.8f;
+    /// <summary>What training keeps; the rest is computed again. Results do not depend on it.</summary>
+    public Recompute Recompute { get; init; } = Recompute.Blocks;
+    /// <summary>A ResNet checkpoint (ImageNet) to begin with; null: random.</summary>
+    public string? Init { get; init; }
+    /// <summary>Patches are resized to this side.</summary>
+    public int Size { get; init; } = 512;
+    /// <summary>Patches of a step.</summary>
+    public int Batch { get; init; } = 16;
+    /// <summary>Steps of the model for each step of the optimiser: gradients are added up.</summary>
+    public int Accumulate { get; init; } = 1;
+    /// <summary>Most passes over the training patches.</summary>
+    public int Epochs { get; init; } = 50;
+    /// <summary>Learning rate.</summary>
+    public double Rate { get; init; } = 1e-5;
+    /// <summary>Adam's L2 term.</summary>
+    public double WeightDecay { get; init; } = 1e-3;
+    /// <summary>Epochs after which the rate falls.</summary>
+    public int RateEvery { get; init; } = 10;
+    /// <summary>By this factor.</summary>
+    public double RateFactor { get; init; } = 0.9;
+    /// <summary>Gradients are scaled down to this norm; null: never.</summary>
+    public double? MaxNorm { get; init; }
+    /// <summary>Epochs without a smaller validation loss that end training.</summary>
+    public int Patience { get; init; } = 25;
+    /// <summary>Of order, augmentation, drops and initial weights.</summary>
+    public ulong Seed { get; init; } = 22;
+    /// <summary>Random changes of training patches.</summary>
+    public PatchAugmentationConfig Augmentation { get; init; } = new();
+
+    /// <summary>The model's sizes.</summary>
+    [JsonIgnore]
+    public ResNetAdlConfig Model => new()
+    {
+        Blocks = Blocks, Width = Width, DropRate = DropRate, DropThreshold = DropThreshold, Recompute = Recompute,
+    };
+}
+
+/// <summary>Random changes of training patches, in this order (torchvision's meaning of each).</summary>
+public sealed record PatchAugmentationConfig
+{
+    /// <summary>Probability of a horizontal flip.</summary>
+    public double HorizontalFlip { get; init; } = 0.5;
+    /// <summary>Probability of a vertical flip.</summary>
+    public double VerticalFlip { get; init; } = 0.5;
+    /// <summary>Rotation by an angle evenly from 0 to this, in degrees; corners become black.</summary>
+    public double Rotation { get; init; } = 360;
+    /// <summary>Rotation by quarter turns, all equally likely, before the other.</summary>
+    public bool QuarterTurns { get; init; }
+    /// <summary>Factor evenly from 1 - b to 1 + b.</summary>
+    public double Brightness { get; init; } = 0.2;
+    /// <summary>Factor evenly from 1 - c to 1 + c.</summary>
+    public double Contrast { get; init; } = 0.2;
+    /// <summary>Factor evenly from 1 - s to 1 + s.</summary>
+    public double Saturation { get; init; } = 0.2;
+    /// <summary>Shift evenly from -h to h, of the whole circle; at most 0.5.</summary>
+    public double Hue { get; init; } = 0.2;
+    /// <summary>Probability of losing colour.</summary>
+    public double Grayscale { get; init; } = 0.1;
+}
+
+/// <summary>From activations to initial masks.</summary>
+public sealed record CamConfig
+{
+    /// <summary>camelyon16 or camelyon17 (the published rules), or general: the values below.</summary>
+    public string Rule { get; init; } = "camelyon17";
+    /// <summary>The general rule's values.</summary>
+    public CamMaskRule General { get; init; } = CamMaskRule.Camelyon17;
+    /// <summary>Activations of the whole last stage rather than of its first block.</summary>
+    public bool WholeStage { get; init; }
+
+    /// <summary>The rule in force.</summary>
+    [JsonIgnore]
+    public CamMaskRule Effective => Rule switch
+    {
+        "camelyon16" => CamMaskRule.Camelyon16,
+        "camelyon17" => CamMaskRule.Camelyon17,
+        "general" => General,
+        _ => throw new RunException($"cam.rule must be camelyon16, camelyon17 or general, got {Rule}"),
+    };
+}
+
+/// <summary>Training of the mask decoder, first on initial masks, then on its own in rounds.</summary>
+public sealed record DecoderConfig
+{
+    /// <summary>Rounds of retraining after the preliminary one.</summary>
+    public int Rounds { get; init; } = 3;
+    /// <summary>Points of a prompt.</summary>
+    public int Points { get; init; } = 50;
+    /// <summary>Images of a step.</summary>
+    public int Batch { get; init; } = 4;
+    /// <summary>Most passes over the training images, in each round.</summary>
+    public int Epochs { get; init; } = 20;
+    /// <summary>Learning rate at the start.</summary>
+    public double Rate { get; init; } = 5e-6;
+    /// <summary>AdamW's decay.</summary>
+    public double WeightDecay { get; init; } = 1e-2;
+    /// <summary>Gradients are scaled down to this norm; null: never.</summary>
+    public double? MaxNorm { get; init; }
+    /// <summary>Epochs without a better validation score that end training.</summary>
+    public int Patience { get; init; } = 10;
+    /// <summary>A predicted mask becomes a label when this much of it lies in the activation map's mask.</summary>
+    public double KeepFrom { get; init; } = PseudoMaskFilter.KeepFrom;
+    /// <summary>Probability that a training image is changed: a flip, a quarter turn, or shift, scale and rotation.</summary>
+    public double Augmentation { get; init; } = 0.5;
+    /// <summary>Of order, augmentation and points.</summary>
+    public ulong Seed { get; init; } = 21;
+    /// <summary>Most disk space for encoded images, kept as fp16; "0" keeps none.</summary>
+    public string Cache { get; init; } = "4GiB";
+}
+
+/// <summary>
+/// Where the published code does something else than it means to. All false: what is meant. Each is the number of a
+/// known fault; a published decoder or result may depend on it.
+/// </summary>
+public sealed record CompatConfig
+{
+    /// <summary>Points keep the patch's coordinates although the image is enlarged to the model's frame.</summary>
+    public bool UnscaledPoints { get; init; }
+    /// <summary>Pseudo masks are made of augmented images, and used with the ones as they are.</summary>
+    public bool AugmentedPseudoMasks { get; init; }
+    /// <summary>The cosine's length is the number of batches, though it moves once an epoch.</summary>
+    public bool CosineOfBatches { get; init; }
+    /// <summary>The classifier's validation loss takes probabilities for logits.</summary>
+    public bool SigmoidValidationLoss { get; init; }
+    /// <summary>Red and blue of the images on disk are exchanged.</summary>
+    public bool SwappedRedBlue { get; init; }
+    /// <summary>Weight decay acts on hyper-networks that get no gradient.</summary>
+    public bool DecayUnused { get; init; }
+    /// <summary>Value 2 of a mask (normal tissue inside of a tumour) counts as tumour.</summary>
+    public bool NormalIsTumour { get; init; }
+
+    /// <summary>All of them: the published code.</summary>
+    public static CompatConfig Reference { get; } = new()
+    {
+        UnscaledPoints = true, AugmentedPseudoMasks = true, CosineOfBatches = true, SigmoidValidationLoss = true,
+        SwappedRedBlue = true, DecayUnused = true, NormalIsTumour = true,
+    };
+}

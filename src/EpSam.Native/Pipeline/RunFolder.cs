@@ -1,0 +1,61 @@
+// Where a run keeps what. Files appear complete or not at all, so that every stage can be killed at any time and goes on
+// from what is there.
+using EpSam.Native.Checkpoints;
+
+namespace EpSam.Native.Pipeline;
+
+/// <summary>The folder of a run.</summary>
+public sealed class RunFolder(string path)
+{
+    /// <summary>The folder.</summary>
+    public string Root { get; } = Path.GetFullPath(path);
+
+    /// <summary>The configuration, all values.</summary>
+    public string Config => In("run.json");
+    /// <summary>What the data set was resolved to.</summary>
+    public string Data => In("data.csv");
+    /// <summary>Which stages are done, with figures.</summary>
+    public string Stages => In("stages.json");
+    /// <summary>Every figure of every epoch.</summary>
+    public string Metrics => In("metrics.csv");
+    /// <summary>The report.</summary>
+    public string Report => In("report.html");
+    /// <summary>The best classifier: EP-SAM's names.</summary>
+    public string Classifier => In("classifier", "classifier.safetensors");
+    /// <summary>What the classifier's training is resumed from.</summary>
+    public string ClassifierState => In("classifier", "state.safetensors");
+    /// <summary>Encoded images.</summary>
+    public string Cache => In("cache");
+
+    /// <summary>An image's activation map, 8-bit grey, a sixteenth of its sides.</summary>
+    public string Cam(string image) => In("initial", image + ".cam.png");
+    /// <summary>An image's initial mask, 0 and 255.</summary>
+    public string InitialMask(string image) => In("initial", image + ".png");
+
+    /// <summary>The best decoder of a round; 0 is the preliminary one. The published names, prefix mask_decoder.</summary>
+    public string Decoder(int round) => In($"round{round}", "decoder.safetensors");
+    /// <summary>What a round is resumed from.</summary>
+    public string DecoderState(int round) => In($"round{round}", "state.safetensors");
+    /// <summary>A pseudo mask that a round has made and kept for the next, 0 and 255.</summary>
+    public string PseudoMask(int round, string image) => In($"round{round}", "masks", image + ".png");
+    /// <summary>Score of every pseudo mask of a round and whether it was kept: image,score,kept.</summary>
+    public string PseudoMasks(int round) => In($"round{round}", "masks.csv");
+
+    /// <summary>Results on a part of the data: masks of a kind ("cam", "round2") by image, 0 and 255.</summary>
+    public string Prediction(Split split, string kind, string image) =>
+        In("predictions", split.ToString().ToLowerInvariant(), kind, image + ".png");
+    /// <summary>Figures by image, of all parts and kinds.</summary>
+    public string EvaluationCsv => In("evaluation.csv");
+    /// <summary>Their means, and those of the trivial masks.</summary>
+    public string EvaluationJson => In("evaluation.json");
+
+    /// <summary>Writes a file that appears complete or not at all; makes the folder it is in.</summary>
+    public static void Write(string path, ReadOnlySpan<byte> bytes)
+    {
+        byte[] copy = bytes.ToArray();
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        AtomicFile.Write(path, stream => stream.Write(copy));
+    }
+
+    string In(params string[] parts) => Path.Combine([Root, .. parts]);
+}
