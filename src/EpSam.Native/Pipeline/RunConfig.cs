@@ -187,7 +187,7 @@ public sealed record DecoderConfig
     public int Patience { get; init; } = 10;
     /// <summary>A predicted mask becomes a label when this much of it lies in the activation map's mask.</summary>
     public double KeepFrom { get; init; } = PseudoMaskFilter.KeepFrom;
-    /// <summary>Probability that a training image is changed: a flip, a quarter turn, or shift, scale and rotation.</summary>
+    /// <summary>Probability that a training image is flipped, turned, or shifted, scaled and rotated.</summary>
     public double Augmentation { get; init; } = 0.5;
     /// <summary>Of order, augmentation and points.</summary>
     public ulong Seed { get; init; } = 21;

@@ -7,7 +7,7 @@ namespace EpSam.Native.Pipeline;
 /// <summary>Is told what a run does.</summary>
 public interface IRunObserver
 {
-    /// <summary>A piece of work begins: <paramref name="total"/> <paramref name="unit"/> to do. Disposed at its end.</summary>
+    /// <summary>Work begins: <paramref name="total"/> <paramref name="unit"/> to do. Disposed at its end.</summary>
     IWorkProgress Begin(string what, long total, string unit);
 
     /// <summary>Something worth a line.</summary>
@@ -34,7 +34,7 @@ public interface IJournal
     /// <summary>A figure, for example ("classifier", 3, 51, "val_loss", 0.41).</summary>
     void Add(string stage, long epoch, long step, string name, double value);
 
-    /// <summary>All that was added is on the disk. Gives where the journal stands: saved with a training state.</summary>
+    /// <summary>Puts all that was added on the disk. Where the journal stands is saved with a state.</summary>
     string Commit();
 
     /// <summary>Forgets what was added after this place, and for null what this stage had added.</summary>

@@ -1,5 +1,5 @@
-// Where a run keeps what. Files appear complete or not at all, so that every stage can be killed at any time and goes on
-// from what is there.
+// Where a run keeps what. Files appear complete or not at all, so that every stage can be killed at any time and goes
+// on from what is there.
 using EpSam.Native.Checkpoints;
 
 namespace EpSam.Native.Pipeline;
@@ -32,7 +32,7 @@ public sealed class RunFolder(string path)
     /// <summary>An image's initial mask, 0 and 255.</summary>
     public string InitialMask(string image) => In("initial", image + ".png");
 
-    /// <summary>The best decoder of a round; 0 is the preliminary one. The published names, prefix mask_decoder.</summary>
+    /// <summary>The best decoder of a round (0: the preliminary one), with the published names.</summary>
     public string Decoder(int round) => In($"round{round}", "decoder.safetensors");
     /// <summary>What a round is resumed from.</summary>
     public string DecoderState(int round) => In($"round{round}", "state.safetensors");
