@@ -96,15 +96,27 @@ public sealed class Tape(Arena arena, bool recording)
     {
         bool recording = Recording;
         Recording = false;
-        using (arena.Scope(name)) forward();
-        Recording = recording;
+        try
+        {
+            using (arena.Scope(name)) forward();
+        }
+        finally
+        {
+            Recording = recording;
+        }
         Push(name, y, () =>
         {
             int before = _nodes.Count;
             _bottom = arena.Bottom;
             Recomputing = true;
-            using (arena.Scope(name)) forward();
-            Recomputing = false;
+            try
+            {
+                using (arena.Scope(name)) forward();
+            }
+            finally
+            {
+                Recomputing = false;
+            }
             Unwind(before);
         }, inputs);
     }

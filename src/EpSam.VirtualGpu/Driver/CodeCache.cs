@@ -13,7 +13,7 @@ internal sealed record Code(PtxModule Ptx, IReadOnlyDictionary<string, Program> 
 /// <summary>The last texts that were loaded without an error.</summary>
 internal static class CodeCache
 {
-    const int Most = 64; // texts; the library's own are some twenty
+    const int Most = 64; // texts: more than the library has kernel files
 
     static readonly Lock Gate = new();
     static readonly Dictionary<string, LinkedListNode<(string Text, Code Code)>> Known = [];

@@ -10,34 +10,34 @@ internal static class StrayPages
 {
     const int PeriodMilliseconds = 100;   // two cores fault in a few hundred megabytes meanwhile
 
-    static readonly Timer timer = new(_ => Sweep(), null, PeriodMilliseconds, PeriodMilliseconds);
-    static int running, left;
+    static readonly Timer _timer = new(_ => Sweep(), null, PeriodMilliseconds, PeriodMilliseconds);
+    static int _running, _left;
 
     /// <summary>To be disposed when the launch with these checks has ended.</summary>
     public static Watch During(CheckFlags checks) => new((checks & CheckFlags.Bounds) == 0);
 
     static void Sweep()
     {
-        if (Interlocked.Exchange(ref left, 0) != 0 || Volatile.Read(ref running) > 0) AddressSpace.DiscardUnused();
+        if (Interlocked.Exchange(ref _left, 0) != 0 || Volatile.Read(ref _running) > 0) AddressSpace.DiscardUnused();
     }
 
     internal readonly ref struct Watch
     {
-        readonly bool needed;
+        readonly bool _needed;
 
         public Watch(bool needed)
         {
-            this.needed = needed && !OperatingSystem.IsWindows();   // there only allocated pages can be touched
-            if (!this.needed) return;
-            GC.KeepAlive(timer);   // starts it
-            Interlocked.Increment(ref running);
+            _needed = needed && !OperatingSystem.IsWindows();   // there only allocated pages can be touched
+            if (!_needed) return;
+            GC.KeepAlive(_timer);   // starts it
+            Interlocked.Increment(ref _running);
         }
 
         public void Dispose()
         {
-            if (!needed) return;
-            Volatile.Write(ref left, 1);
-            Interlocked.Decrement(ref running);
+            if (!_needed) return;
+            Volatile.Write(ref _left, 1);
+            Interlocked.Decrement(ref _running);
         }
     }
 }

@@ -168,6 +168,27 @@ public sealed class TapeTests
     }
 
     [Test]
+    public void Segment_WhoseForwardFails_LeavesTheTapeRecording()
+    {
+        VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions());
+        using Gpu gpu = new(card.Driver, card.Blas);
+        using Memory arena = new(gpu, 9 << 20, false);
+        Tensor x = arena.Keep("x", DType.F32, new Shape(Count)), y = arena.Keep("y", DType.F32, new Shape(Count));
+        Tape tape = new(arena, recording: true);
+        tape.Require(x);
+        Assert.That(() => tape.Segment("bad", y, () => throw new InvalidOperationException("seeded"), x),
+            Throws.InvalidOperationException);
+        Assert.That(tape.Recording);
+        int runs = 0;
+        tape.Segment("bad later", y, () =>
+        {
+            if (runs++ > 0) throw new InvalidOperationException("seeded");
+        }, x);
+        Assert.That(() => tape.Backward(y, x), Throws.InvalidOperationException);
+        Assert.That(tape.Recomputing, Is.False);
+    }
+
+    [Test]
     public void Backward_OfAFailingOp_LeavesNothingLent()
     {
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions());
