@@ -174,6 +174,7 @@ public sealed class TapeTests
         using Gpu gpu = new(card.Driver, card.Blas);
         using Memory arena = new(gpu, 9 << 20, false);
         Tensor x = arena.Keep("x", DType.F32, new Shape(Count)), y = arena.Keep("y", DType.F32, new Shape(Count));
+        Fill(gpu, x, 1);
         Tape tape = new(arena, recording: true);
         tape.Require(x);
         Assert.That(() => tape.Segment("bad", y, () => throw new InvalidOperationException("seeded"), x),
