@@ -30,7 +30,8 @@ internal sealed unsafe class EncoderBench(int threads)
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(
             new VirtualGpuOptions { Checks = CheckFlags.None, Workers = threads });
         (CuDriver driver, CuBlas blas) = LaunchClock.Wrap(card.Driver, card.Blas);
-        LaunchClock.Flops = AttentionFlops;
+        LaunchClock.Describe = (name, heads, images, parameters) =>
+            (name, AttentionFlops(name, heads, images, parameters));
         using Gpu gpu = new(driver, blas);
         using Arena arena = new(gpu, plan);
         (Parameters parameters, ImageEncoder encoder, Tensor images, Tensor embedding) = Make(arena, config, type);
@@ -91,7 +92,7 @@ internal sealed unsafe class EncoderBench(int threads)
 
     // The two products of attention: heads and images are the grid's y and z; H and W are parameters 5 and 6, K stands
     // in the name. What else is launched counts as none.
-    static double AttentionFlops(string name, uint heads, uint images, nint parameters)
+    internal static double AttentionFlops(string name, uint heads, uint images, nint parameters)
     {
         if (!name.StartsWith("attention_fwd", StringComparison.Ordinal)) return 0;
         int** values = (int**)parameters;
@@ -100,7 +101,7 @@ internal sealed unsafe class EncoderBench(int threads)
         return 4 * tokens * tokens * int.Parse(size, CultureInfo.InvariantCulture) * heads * images;
     }
 
-    static double ProcessPeak()
+    internal static double ProcessPeak()
     {
         string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("VmHWM", StringComparison.Ordinal));
         string kibibytes = line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];

@@ -25,8 +25,11 @@ internal static unsafe class LaunchClock
     /// <summary>Since the last Clear.</summary>
     public static Dictionary<string, LaunchTotal> Totals { get; } = [];
 
-    /// <summary>Operations of a launch, from (kernel, grid y, grid z, parameters); null counts none.</summary>
-    public static Func<string, uint, uint, nint, double>? Flops { get; set; }
+    /// <summary>
+    /// What a launch is called in the table and its operations, from (kernel, grid y, grid z, parameters); null takes
+    /// the kernel's name and counts none.
+    /// </summary>
+    public static Func<string, uint, uint, nint, (string Name, double Flops)>? Describe { get; set; }
 
     /// <summary>The provider's tables with the clock in them. One pair at a time.</summary>
     public static (CuDriver Driver, CuBlas Blas) Wrap(CuDriver theirs, CuBlas products)
@@ -61,7 +64,9 @@ internal static unsafe class LaunchClock
         string name = names[function];
         (double cpu, long start) = (CpuSeconds(), Stopwatch.GetTimestamp());
         CUresult result = driver.cuLaunchKernel(function, gx, gy, gz, bx, by, bz, shared, stream, parameters, extra);
-        Add(name, start, cpu, Flops?.Invoke(name, gy, gz, (nint)parameters) ?? 0);
+        (double end, long stop) = (CpuSeconds(), Stopwatch.GetTimestamp());
+        (string label, double flops) = Describe?.Invoke(name, gy, gz, (nint)parameters) ?? (name, 0);
+        Add(label, Stopwatch.GetElapsedTime(start, stop).TotalSeconds, end - cpu, flops);
         return result;
     }
 
@@ -74,15 +79,16 @@ internal static unsafe class LaunchClock
         (double cpu, long start) = (CpuSeconds(), Stopwatch.GetTimestamp());
         cublasStatus_t status = blas.cublasGemmEx(handle, transA, transB, m, n, k,
             alpha, a, aType, lda, b, bType, ldb, beta, c, cType, ldc, compute, algorithm);
-        Add($"gemm {n} x {k} x {m}", start, cpu, 2.0 * m * n * k); // rows x depth x columns, row-major
+        Add($"gemm {n} x {k} x {m}", Stopwatch.GetElapsedTime(start).TotalSeconds, CpuSeconds() - cpu,
+            2.0 * m * n * k); // rows x depth x columns, row-major
         return status;
     }
 
-    static void Add(string name, long start, double cpu, double flops)
+    static void Add(string name, double seconds, double cpu, double flops)
     {
         if (!Totals.TryGetValue(name, out LaunchTotal? total)) Totals[name] = total = new LaunchTotal();
-        total.Seconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
-        total.CpuSeconds += CpuSeconds() - cpu;
+        total.Seconds += seconds;
+        total.CpuSeconds += cpu;
         total.Count++;
         total.Flops += flops;
     }

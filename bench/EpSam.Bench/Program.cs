@@ -1,19 +1,26 @@
 // bench vgpu [GROUP…] [--threads N]: the virtual GPU's speed beside this machine's ceilings.
 // bench ops [NAME…] [--threads N]: one line for each case of each op.
 // bench encoder [MODEL] [--precision bf16|fp32] [--runs N] [--threads N]: SAM's image encoder, kernel by kernel.
+// bench train decoder|classifier [--precision bf16|fp32] [--recompute nothing|norms|blocks] [--batch N] [--runs N]
+//       [--threads N]: a training step of EP-SAM, kernel by kernel.
 // bench peers [NAME…] [--rounds N] [--threads N] [--by-head]: that encoder beside PyTorch and ONNX Runtime.
 using System.Globalization;
 using EpSam.Bench;
 using EpSam.Bench.Peers;
+using EpSam.Native.Models.ResNet;
 using EpSam.Native.Tensors;
 
 const string Usage = "usage: bench vgpu [GROUP...] [--threads N] | bench ops [NAME...] [--threads N] | "
     + "bench encoder [vit_b|vit_l|vit_h] [--precision bf16|fp32] [--runs N] [--threads N] | "
+    + "bench train decoder|classifier [--precision bf16|fp32] [--recompute nothing|norms|blocks] [--batch N] "
+    + "[--runs N] [--threads N] | "
     + "bench peers [NAME...] [--rounds N] [--threads N] [--by-head]";
 if (args.FirstOrDefault() == "peer-ours") return OurPeer.Run(args[1..]); // one of the processes of bench peers
 int threads = args.FirstOrDefault() == "peers" ? 2 : Environment.ProcessorCount, runs = 3, rounds = 3;
+int batch = 0;
 bool byHead = false;
 DType precision = DType.BF16;
+Recompute recompute = new ResNetAdlConfig().Recompute;
 List<string> only = [];
 for (int i = 1; i < args.Length; i++)
 {
@@ -22,6 +29,8 @@ for (int i = 1; i < args.Length; i++)
         "--threads" => IsCount(args.ElementAtOrDefault(++i), out threads),
         "--runs" => IsCount(args.ElementAtOrDefault(++i), out runs),
         "--rounds" => IsCount(args.ElementAtOrDefault(++i), out rounds),
+        "--batch" => IsCount(args.ElementAtOrDefault(++i), out batch),
+        "--recompute" => Enum.TryParse(args.ElementAtOrDefault(++i), ignoreCase: true, out recompute),
         "--by-head" => byHead = true,
         "--precision" => IsPrecision(args.ElementAtOrDefault(++i), out precision),
         _ => IsName(args[i]),
@@ -40,6 +49,9 @@ switch (args.FirstOrDefault())
         return new OpsBench(threads).Run(only);
     case "encoder":
         return new EncoderBench(threads).Run(precision, only.FirstOrDefault("vit_b"), runs);
+    case "train" when only is [TrainSetup.Decoder or TrainSetup.Classifier]:
+        TrainSetup setup = new(only[0], precision) { Recompute = recompute };
+        return new TrainBench(threads).Run(batch == 0 ? setup : setup with { Batch = batch }, runs);
     case "peers":
         return new PeersBench(threads, rounds, byHead).Run(only);
     default:
