@@ -34,11 +34,9 @@ public sealed class Optimizer
         Gradients = arena.Keep("gradients", DType.F32, shape);
         FirstMoments = arena.Keep("first moments", DType.F32, shape);
         SecondMoments = arena.Keep("second moments", DType.F32, shape);
-        arena.Gpu.Clear(Gradients);
-        arena.Gpu.Clear(FirstMoments);
-        arena.Gpu.Clear(SecondMoments);
         if (maxNorm is not null) _norm = arena.Keep("gradient norm", DType.F32, new Shape(2));
         Steps = new long[Layout.Ranges.Count];
+        Reset();
     }
 
     /// <summary>What is trained.</summary>
@@ -66,6 +64,15 @@ public sealed class Optimizer
         {
             if (Layout.Find(name) is TrainedRange range) tape.Train(tensor, TrainedLayout.Part(Gradients, range));
         }
+    }
+
+    /// <summary>Begins anew: gradients, moments and steps are zero.</summary>
+    public void Reset()
+    {
+        ClearGradients();
+        _arena.Gpu.Clear(FirstMoments);
+        _arena.Gpu.Clear(SecondMoments);
+        Steps.AsSpan().Clear();
     }
 
     /// <summary>Forgets the gradients: of a batch that is not to count.</summary>
