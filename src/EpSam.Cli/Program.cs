@@ -62,6 +62,7 @@ internal static class Program
         InitCommand.Create(),
         ConvertCommand.Create(),
         PlanCommand.Create(),
+        EvaluateCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 

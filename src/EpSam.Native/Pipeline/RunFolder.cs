@@ -1,6 +1,8 @@
 // Where a run keeps what. Files appear complete or not at all, so that every stage can be killed at any time and goes
 // on from what is there.
+using System.Text;
 using EpSam.Native.Checkpoints;
+using EpSam.Native.Runtime;
 
 namespace EpSam.Native.Pipeline;
 
@@ -18,6 +20,8 @@ public sealed class RunFolder(string path)
     public string Stages => In("stages.json");
     /// <summary>Every figure of every epoch.</summary>
     public string Metrics => In("metrics.csv");
+    /// <summary>How a stage's device memory was used, a picture (SVG); see <see cref="KeepTimeline"/>.</summary>
+    public string Timeline(string stage) => In("plans", stage + ".svg");
     /// <summary>The report.</summary>
     public string Report => In("report.html");
     /// <summary>The best classifier: EP-SAM's names.</summary>
@@ -56,6 +60,10 @@ public sealed class RunFolder(string path)
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         AtomicFile.Write(path, stream => stream.Write(copy));
     }
+
+    /// <summary>Keeps the picture of a stage's plan for the report: to be called once the stage has planned.</summary>
+    public void KeepTimeline(string stage, Plan plan) =>
+        Write(Timeline(stage), Encoding.UTF8.GetBytes(PlanTimeline.Svg(plan, stage)));
 
     string In(params string[] parts) => Path.Combine([Root, .. parts]);
 }

@@ -5,7 +5,7 @@ namespace EpSam.Native.Training;
 /// <summary>Measures of classification and segmentation.</summary>
 public static class Metrics
 {
-    const double Smooth = 1e-3;
+    internal const double Smooth = 1e-3;
 
     /// <summary>The share of scores on their label's side: above <paramref name="threshold"/> for 1.</summary>
     public static double Accuracy(ReadOnlySpan<double> scores, ReadOnlySpan<int> labels, double threshold = 0)
