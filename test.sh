@@ -51,7 +51,7 @@ if ! dotnet --list-sdks 2>/dev/null | grep -qE '^(1[0-9]|[2-9][0-9])\.'; then
     finish 0 1 0
 fi
 
-cmake/get-libvips || true                       # tests that need it are skipped without it
+cmake/get-imaging || true                       # tests that need them are skipped without them
 echo "Building ..."
 if ! dotnet build EpSam.Native.sln -c Release -v quiet -nologo </dev/null >"$log" 2>&1; then
     cat "$log" >&2

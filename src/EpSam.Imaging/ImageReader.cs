@@ -104,6 +104,14 @@ public static unsafe class ImageReader
         (BandFormat)vips_image_get_format(image) switch { BandFormat.UChar => 8, BandFormat.UShort => 16, _ => 0 },
         Math.Clamp(vips_image_get_orientation(image), 1, 8));
 
+    /// <summary>The image with 8-bit samples in one or three bands; nothing is decoded yet.</summary>
+    internal static nint Viewable(VipsScope scope, string name, ImageFormat format, nint image)
+    {
+        ImageInfo info = Info(format, image);
+        CheckSamples(info, image, name);
+        return ToRgbOrGrey(scope, image, info, Alpha.OverWhite);
+    }
+
     static Raster Decode(
         VipsScope scope, string name, ImageFormat format, nint image, int channels, ImageReadOptions options)
     {

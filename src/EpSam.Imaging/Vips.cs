@@ -120,6 +120,8 @@ internal static unsafe partial class Vips
     [LibraryImport(V)] public static partial int vips_image_get_coding(nint image);
     [LibraryImport(V)] public static partial int vips_image_get_interpretation(nint image);
     [LibraryImport(V)] public static partial int vips_image_get_orientation(nint image);
+    [LibraryImport(V)] public static partial double vips_image_get_xres(nint image); // pixels a millimetre
+    [LibraryImport(V)] public static partial double vips_image_get_yres(nint image);
 
     [LibraryImport(O)] public static partial Value* g_value_init(Value* value, nuint type);
     [LibraryImport(O)] public static partial void g_value_unset(Value* value);

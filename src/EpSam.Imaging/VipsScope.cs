@@ -27,6 +27,32 @@ internal sealed unsafe class VipsScope(string name) : IDisposable
         return TakeImage(Build(ImagingError.Damaged, op));
     }
 
+    /// <summary>Opens a file of which any part is read at any time; arguments say which page.</summary>
+    public nint OpenRandom(string loader, string path, ReadOnlySpan<(string Name, string Value)> arguments)
+    {
+        nint op = New(loader, [("filename", path), ("access", "random"), ("fail_on", "error"), .. arguments]);
+        return TakeImage(Build(ImagingError.Damaged, op));
+    }
+
+    /// <summary>Decodes a rectangle of an 8-bit image that was opened for any order.</summary>
+    public byte[] Region(nint image, int left, int top, int width, int height)
+    {
+        nint region = vips_region_new(image);
+        try
+        {
+            nuint length;
+            byte* pixels = vips_region_fetch(region, left, top, width, height, &length);
+            if (pixels == null) throw Failed(ImagingError.Damaged);
+            byte[] bytes = new ReadOnlySpan<byte>(pixels, checked((int)length)).ToArray();
+            g_free(pixels);
+            return bytes;
+        }
+        finally
+        {
+            g_object_unref(region);
+        }
+    }
+
     /// <summary>Opens encoded bytes, which must stay where they are until the scope ends.</summary>
     public nint Open(string loader, byte* data, long length)
     {

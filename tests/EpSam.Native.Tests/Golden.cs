@@ -28,11 +28,14 @@ internal sealed class Golden : IParameterSource
             JsonDocument.Parse(File.ReadAllBytes(meta)).RootElement.TryGetProperty("tolerances", out _tolerances);
     }
 
+    /// <summary>Goldens and real data; may be absent.</summary>
+    public static string Shared =>
+        Environment.GetEnvironmentVariable("EPSAM_SHARED") ?? RepositoryRoot.File("../shared");
+
     /// <summary>The full path of a file of the goldens; ends the test as skipped where they are absent.</summary>
     public static string Find(string relative)
     {
-        string shared = Environment.GetEnvironmentVariable("EPSAM_SHARED") ?? RepositoryRoot.File("../shared");
-        string path = Path.Combine(shared, "goldens", relative);
+        string path = Path.Combine(Shared, "goldens", relative);
         if (!File.Exists(path)) Assert.Ignore($"the goldens are not there: {path}");
         return path;
     }
