@@ -36,6 +36,23 @@ public sealed class CounterRandom(ulong key, ulong counter = 0)
     /// <summary>Evenly in [low, high).</summary>
     public double NextDouble(double low, double high) => low + (high - low) * NextDouble();
 
+    /// <summary>
+    /// Normally distributed with mean 0 and deviation 1 (Marsaglia's polar method, one of each pair). Nothing of a
+    /// machine's mathematics takes part but the root, which is exact.
+    /// </summary>
+    public double NextNormal()
+    {
+        double x, square;
+        do
+        {
+            x = NextDouble(-1, 1);
+            double y = NextDouble(-1, 1);
+            square = x * x + y * y;
+        }
+        while (square is >= 1 or 0);
+        return x * Math.Sqrt(-2 * Log(square) / square);
+    }
+
     /// <summary>Evenly from 0 to below <paramref name="limit"/>, without bias (Lemire 2019).</summary>
     public int Next(int limit)
     {
@@ -110,6 +127,18 @@ public sealed class CounterRandom(ulong key, ulong counter = 0)
             if (value < 0) break;
         }
         return last;
+    }
+
+    // ln x = exponent · ln 2 + 2 artanh((m - 1) / (m + 1)), by its series: m is near 1, so twelve terms are enough.
+    static double Log(double x)
+    {
+        const double Ln2 = 0.69314718055994530942, Root2 = 1.4142135623730951;
+        int exponent = Math.ILogB(x);
+        double m = Math.ScaleB(x, -exponent);
+        if (m > Root2) (m, exponent) = (m / 2, exponent + 1);
+        double t = (m - 1) / (m + 1), square = t * t, sum = 0;
+        for (int k = 23; k >= 1; k -= 2) sum = sum * square + 1.0 / k;
+        return exponent * Ln2 + 2 * t * sum;
     }
 
     static ulong Mix(ulong z)

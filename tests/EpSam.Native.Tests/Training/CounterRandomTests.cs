@@ -39,6 +39,20 @@ public sealed class CounterRandomTests
     }
 
     [Test]
+    public void NextNormal_OfManyNumbers_HasTheMomentsAndTails()
+    {
+        const int Count = 200_000;
+        CounterRandom random = new(8);
+        double[] values = [.. Enumerable.Range(0, Count).Select(_ => random.NextNormal())];
+        double deviation = 1 / Math.Sqrt(Count);
+        Assert.That(values.Average(), Is.EqualTo(0).Within(5 * deviation));
+        Assert.That(values.Average(v => v * v), Is.EqualTo(1).Within(5 * Math.Sqrt(2) * deviation));
+        Assert.That(values.Average(v => Math.Pow(v, 4)), Is.EqualTo(3).Within(5 * Math.Sqrt(96) * deviation));
+        Assert.That(values.Count(v => Math.Abs(v) > 1.959964) / (double)Count, Is.EqualTo(0.05).Within(0.0025));
+        Assert.That(values.Count(v => v > 3.090232) / (double)Count, Is.EqualTo(0.001).Within(0.0004));
+    }
+
+    [Test]
     public void Shuffle_OfThree_HasAllOrdersEquallyOften()
     {
         CounterRandom random = new(6);
