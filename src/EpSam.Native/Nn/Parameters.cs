@@ -74,13 +74,18 @@ public sealed class Parameters(Arena arena, DType type, TrainedLayout? trained =
     /// Copies all parameters to the device. The source may have more than these. Throws
     /// <see cref="CheckpointException"/>, and has changed nothing, when one is missing or of another shape.
     /// </summary>
-    public void Load(IParameterSource source)
+    /// <param name="source">Where they come from.</param>
+    /// <param name="isWanted">By name; the others stay as they are. Null: all.</param>
+    public void Load(IParameterSource source, Func<string, bool>? isWanted = null)
     {
-        Compare(source, name => !_entries.ContainsKey(name)).Require("the parameters do not fit the model");
+        bool Wanted(string name) => isWanted?.Invoke(name) ?? true;
+        Compare(source, name => !_entries.ContainsKey(name) || !Wanted(name))
+            .Require("the parameters do not fit the model");
         float[] values = [];
         byte[] bytes = [];
         foreach ((string name, Entry entry) in _entries)
         {
+            if (!Wanted(name)) continue;
             source.TryGetShape(name, out Shape stored);
             int count = checked((int)stored.Count);
             if (values.Length < count) values = new float[count];
