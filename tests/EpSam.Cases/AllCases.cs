@@ -12,7 +12,7 @@ public static class AllCases
         .. BiasCases.All, .. WindowCases.All, .. UnfoldCases.All, .. SliceCases.All, .. MatMulCases.All,
         .. CrossAttentionCases.All, .. GatherCases.All, .. PointEncodingCases.All,
         .. UpscalingCases.All, .. MaskDecodeCases.All, .. MaskResizeCases.All, .. ImageCases.All,
-        .. ColumnSumCases.All, .. MaskLossCases.All, .. CrossAttentionBackCases.All,
+        .. ColumnSumCases.All, .. MaskLossCases.All, .. CrossAttentionBackCases.All, .. CamCases.All,
     ];
 
     /// <summary>Every op whose reference of gradients is held against differences of its forward's.</summary>

@@ -190,6 +190,16 @@ public sealed class OpArgumentTests
         "NonFinite: slot must be one of counts (4) i32, got 4");
 
     [Test]
+    public void Cam_SidewaysOfTheImagesOwnShape_IsRefused() => Refuses(
+        () => Cam.Average(_gpu, F32(2, 1, 3, 4), F32(2, 1, 3, 4), F32(4, 1, 2), F32(1, 3, 4), F32(1, 3, 4)),
+        "Cam: sideways must be (2, 1, 4, 3) f32, got (2, 1, 3, 4) f32");
+
+    [Test]
+    public void Cam_TurnedByAQuarterIntoTheSameShape_IsRefused() => Refuses(
+        () => Cam.Turn(_gpu, F32(1, 3, 4, 3) with { DType = DType.U8 }, 1, F32(1, 3, 4, 3) with { DType = DType.U8 }),
+        "Cam: turned images must be (1, 4, 3, 3) u8, got (1, 3, 4, 3) u8");
+
+    [Test]
     public void Elementwise_MisalignedStart_IsRefused() => Refuses(
         () => Elementwise.Copy(_gpu, F32(8) with { Address = new CUdeviceptr(4100) }, F32(8)),
         "Copy: x must be aligned to 16 bytes, got address 0x1004");
