@@ -1,5 +1,6 @@
 // A whole-slide image: levels of decreasing resolution, of which rectangles are read as RGB. OpenSlide reads scanners'
-// formats; what it does not take (plain and pyramidal TIFF, single images) libvips does. Positions are always level 0's.
+// formats; what it does not take (plain and pyramidal TIFF, single images) libvips does. Positions are always level
+// 0's.
 using System.Globalization;
 
 namespace EpSam.Imaging.Slides;
