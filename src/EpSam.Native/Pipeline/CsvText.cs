@@ -10,15 +10,20 @@ public static class CsvText
         : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
     /// <summary>All rows of a text, the header too. Empty lines are left out.</summary>
-    public static List<string[]> Rows(string text)
+    public static List<string[]> Rows(string text) => [.. Lines(text).Select(l => l.Fields)];
+
+    /// <summary>The same with the number of the line that a row begins on.</summary>
+    public static List<(int Line, string[] Fields)> Lines(string text)
     {
-        List<string[]> rows = [];
+        List<(int, string[])> rows = [];
+        int line = 1, first = 1;
         List<string> row = [];
         StringBuilder field = new();
         bool isQuoted = false, wasQuoted = false;
         for (int i = 0; i <= text.Length; i++)
         {
             char c = i < text.Length ? text[i] : '\n';
+            if (c == '\n') line++;
             if (isQuoted && i < text.Length)
             {
                 if (c != '"') field.Append(c);
@@ -34,8 +39,9 @@ public static class CsvText
                 (isQuoted, bool quoted) = (false, wasQuoted);
                 wasQuoted = false;
                 if (c == ',') continue;
-                if (row.Count > 1 || row[0].Length > 0 || quoted) rows.Add([.. row]);
+                if (row.Count > 1 || row[0].Length > 0 || quoted) rows.Add((first, [.. row]));
                 row.Clear();
+                first = line;
             }
             else if (!(wasQuoted && c == '\r')) field.Append(c);
         }

@@ -19,7 +19,9 @@ public readonly record struct Crop(int X, int Y, int Width, int Height);
 /// <summary>An image of a data set.</summary>
 /// <param name="Name">Unique: the file's name without extension; results are named after it.</param>
 /// <param name="Path">Where it is.</param>
-/// <param name="Label">1 tumour, 0 none: of the image, or 1 when any of its patches has 1.</param>
+/// <param name="Label">
+/// 1 tumour, 0 none: of the image, or 1 when any of its patches has 1. -1: not told, the image has no labelled patch.
+/// </param>
 /// <param name="MaskPath">True mask, for evaluation only; null when there is none.</param>
 /// <param name="Split">Its part.</param>
 public sealed record SourceImage(string Name, string Path, int Label, string? MaskPath, Split Split);
@@ -39,9 +41,32 @@ public sealed class PatchSet(IReadOnlyList<SourceImage> images, IReadOnlyList<Pa
     /// <summary>All labelled patches, in the order of their images.</summary>
     public IReadOnlyList<Patch> Patches => patches;
 
+    /// <summary>What a user should know of the set although it can be used.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>The images of a part.</summary>
     public IEnumerable<SourceImage> Of(Split split) => images.Where(i => i.Split == split);
 
     /// <summary>The patches of a part.</summary>
     public IEnumerable<Patch> PatchesOf(Split split) => patches.Where(p => images[p.Image].Split == split);
+
+    /// <summary>
+    /// Finds a data set and checks all of it that can be checked without decoding images: labels, names, parts, sizes
+    /// of images and masks.
+    /// </summary>
+    /// <param name="path">
+    /// A folder as EP-SAM lays it out (train|val|test / image/NAME_0.png, NAME_1.png and mask/), a table (CSV: image,
+    /// label, and if wanted mask, split, x, y, w, h), or a folder with one such table.
+    /// </param>
+    /// <param name="files">Reads sizes.</param>
+    /// <param name="config">How images are split where the data does not say it.</param>
+    /// <exception cref="RunException">It cannot be trained on; the message says why and names files.</exception>
+    public static PatchSet Open(string path, IImageFiles files, DataConfig config)
+    {
+        IReadOnlyList<PatchRow> rows = File.Exists(path) ? PatchTable.Read(path)
+            : !Directory.Exists(path) ? throw new RunException($"--data {path} does not exist")
+            : PatchFolder.IsOne(path) ? PatchFolder.Read(path)
+            : PatchTable.Read(PatchTable.In(path));
+        return PatchRows.ToSet(path, rows, files, config);
+    }
 }

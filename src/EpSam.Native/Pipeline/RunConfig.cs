@@ -6,6 +6,7 @@ using System.Text.Json.Serialization;
 using EpSam.Native.Models;
 using EpSam.Native.Models.ResNet;
 using EpSam.Native.Prompts;
+using EpSam.Native.Runtime;
 
 namespace EpSam.Native.Pipeline;
 
@@ -40,11 +41,15 @@ public sealed record RunConfig
     /// <summary>As JSON, all values.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Layout);
 
-    /// <summary>From JSON; what is left out has its default. Throws <see cref="RunException"/>.</summary>
+    /// <summary>
+    /// From JSON; what is left out has its default. Names that are none of ours are refused. Throws
+    /// <see cref="RunException"/>.
+    /// </summary>
     public static RunConfig FromJson(string json)
     {
         try
         {
+            RunConfigKeys.CheckNames(json);
             RunConfig config = JsonSerializer.Deserialize<RunConfig>(json, Layout)
                 ?? throw new RunException("the configuration must be a JSON object, got null");
             config.Check();
@@ -52,14 +57,101 @@ public sealed record RunConfig
         }
         catch (JsonException e)
         {
-            throw new RunException($"the configuration cannot be read: {e.Message}", e);
+            string where = e.Path is { Length: > 2 } path ? $" at {path[2..]}" : "";
+            string what = where.Length > 0 ? "the value cannot be read" : e.Message;
+            throw new RunException($"the configuration is wrong{where}: {what}"
+                + (e.LineNumber is long line ? $" (line {line + 1})" : ""), e);
         }
     }
 
     /// <summary>Throws <see cref="RunException"/> naming the first value that is impossible.</summary>
     public void Check()
     {
-        // filled in with the first stage that runs
+        Require(Precision is "fp32" or "bf16", "precision", Precision, "fp32 or bf16");
+        RequireSize("memory_budget", MemoryBudget ?? "1GiB", mayBeNone: false);
+        Require(SaveSeconds >= 0, "save_seconds", SaveSeconds, "0 or more");
+        Require(Data.ValidationShare is >= 0 and < 1, "data.validation_share", Data.ValidationShare, "0 to below 1");
+        CheckClassifier(Classifier);
+        CheckAugmentation(Classifier.Augmentation);
+        CheckCam(Cam);
+        CheckDecoder(Decoder);
+    }
+
+    static void CheckClassifier(ClassifierConfig c)
+    {
+        try
+        {
+            c.Model.Check();
+        }
+        catch (ArgumentException e)
+        {
+            throw new RunException($"classifier: {e.Message}", e);
+        }
+        Require(c.Size is >= 32 and <= 4096, "classifier.size", c.Size, "32 to 4096");
+        Require(c.Batch >= 1, "classifier.batch", c.Batch, "1 or more");
+        Require(c.Accumulate >= 1, "classifier.accumulate", c.Accumulate, "1 or more");
+        Require(c.Epochs >= 1, "classifier.epochs", c.Epochs, "1 or more");
+        Require(c.Rate is > 0 and <= 1, "classifier.rate", c.Rate, "above 0, at most 1");
+        Require(c.WeightDecay is >= 0 and <= 1, "classifier.weight_decay", c.WeightDecay, "0 to 1");
+        Require(c.RateEvery >= 1, "classifier.rate_every", c.RateEvery, "1 or more");
+        Require(c.RateFactor is > 0 and <= 1, "classifier.rate_factor", c.RateFactor, "above 0, at most 1");
+        Require(c.MaxNorm is null or > 0, "classifier.max_norm", c.MaxNorm ?? 0, "null or above 0");
+        Require(c.Patience >= 1, "classifier.patience", c.Patience, "1 or more");
+    }
+
+    static void CheckAugmentation(PatchAugmentationConfig a)
+    {
+        const string At = "classifier.augmentation.", Share = "0 to 1";
+        Require(a.HorizontalFlip is >= 0 and <= 1, At + "horizontal_flip", a.HorizontalFlip, Share);
+        Require(a.VerticalFlip is >= 0 and <= 1, At + "vertical_flip", a.VerticalFlip, Share);
+        Require(a.Rotation is >= 0 and <= 360, At + "rotation", a.Rotation, "0 to 360");
+        Require(a.Brightness is >= 0 and <= 1, At + "brightness", a.Brightness, Share);
+        Require(a.Contrast is >= 0 and <= 1, At + "contrast", a.Contrast, Share);
+        Require(a.Saturation is >= 0 and <= 1, At + "saturation", a.Saturation, Share);
+        Require(a.Hue is >= 0 and <= 0.5, At + "hue", a.Hue, "0 to 0.5");
+        Require(a.Grayscale is >= 0 and <= 1, At + "grayscale", a.Grayscale, Share);
+    }
+
+    static void CheckCam(CamConfig c)
+    {
+        CamMaskRule rule = c.Effective;
+        Require(rule.Percentile is >= 0 and <= 100, "cam.general.percentile", rule.Percentile, "0 to 100");
+        Require(rule.Level is >= 0 and <= 255, "cam.general.level", rule.Level, "0 to 255");
+        Require(rule.Opening is >= 1 and <= 255, "cam.general.opening", rule.Opening, "1 to 255");
+    }
+
+    static void CheckDecoder(DecoderConfig d)
+    {
+        Require(d.Rounds is >= 0 and <= 100, "decoder.rounds", d.Rounds, "0 to 100");
+        Require(d.Points is >= 1 and <= 1000, "decoder.points", d.Points, "1 to 1000");
+        Require(d.Batch >= 1, "decoder.batch", d.Batch, "1 or more");
+        Require(d.Epochs >= 1, "decoder.epochs", d.Epochs, "1 or more");
+        Require(d.Rate is > 0 and <= 1, "decoder.rate", d.Rate, "above 0, at most 1");
+        Require(d.WeightDecay is >= 0 and <= 1, "decoder.weight_decay", d.WeightDecay, "0 to 1");
+        Require(d.MaxNorm is null or > 0, "decoder.max_norm", d.MaxNorm ?? 0, "null or above 0");
+        Require(d.Patience >= 1, "decoder.patience", d.Patience, "1 or more");
+        Require(d.KeepFrom is >= 0 and <= 1, "decoder.keep_from", d.KeepFrom, "0 to 1");
+        Require(d.Augmentation is >= 0 and <= 1, "decoder.augmentation", d.Augmentation, "0 to 1");
+        RequireSize("decoder.cache", d.Cache, mayBeNone: true);
+    }
+
+    static void Require(bool isRight, string key, object value, string expected)
+    {
+        if (!isRight)
+            throw new RunException(FormattableString.Invariant($"{key} is {value}; expected {expected}"));
+    }
+
+    static void RequireSize(string key, string text, bool mayBeNone)
+    {
+        if (mayBeNone && text == "0") return;
+        try
+        {
+            Sizes.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw new RunException($"{key}: {e.Message}", e);
+        }
     }
 }
 

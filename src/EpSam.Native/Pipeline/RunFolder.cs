@@ -22,6 +22,10 @@ public sealed class RunFolder(string path)
     public string Metrics => In("metrics.csv");
     /// <summary>How a stage's device memory was used, a picture (SVG); see <see cref="KeepTimeline"/>.</summary>
     public string Timeline(string stage) => In("plans", stage + ".svg");
+    /// <summary>The same for TensorBoard.</summary>
+    public string Events => In("tensorboard", "events.out.tfevents.0.epsam");
+    /// <summary>Held open while a process works in the folder; freed by the system however the process ends.</summary>
+    public string Lock => In(".lock");
     /// <summary>The report.</summary>
     public string Report => In("report.html");
     /// <summary>The best classifier: EP-SAM's names.</summary>
