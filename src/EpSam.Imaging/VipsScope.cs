@@ -34,6 +34,18 @@ internal sealed unsafe class VipsScope(string name) : IDisposable
         return TakeImage(Build(ImagingError.Damaged, op));
     }
 
+    /// <summary>Runs a loader with all of its arguments given.</summary>
+    public nint Load(string loader, ReadOnlySpan<(string Name, string Value)> arguments) =>
+        TakeImage(Build(ImagingError.Damaged, New(loader, arguments)));
+
+    /// <summary>Writes a file with a saver: "filename" is among the arguments.</summary>
+    public void Save(string saver, nint image, ReadOnlySpan<(string Name, string Value)> arguments)
+    {
+        nint op = New(saver, arguments);
+        SetImage(op, image);
+        Release(Build(ImagingError.CannotEncode, op));
+    }
+
     /// <summary>Decodes a rectangle of an 8-bit image that was opened for any order.</summary>
     public byte[] Region(nint image, int left, int top, int width, int height)
     {
