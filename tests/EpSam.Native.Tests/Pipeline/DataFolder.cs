@@ -38,7 +38,7 @@ internal sealed class DataFolder : IDisposable
     public static string Refusal(string path, double validationShare = 0) =>
         Assert.Throws<RunException>(() => Open(path, validationShare))!.Message;
 
-    sealed class Sizes : IImageFiles
+    internal sealed class Sizes : IImageFiles
     {
         public (int Height, int Width) ReadSize(string path)
         {

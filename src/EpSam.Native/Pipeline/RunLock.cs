@@ -1,0 +1,71 @@
+// One process a run. The system holds the lock as long as the file is open and lets go of it however the process ends,
+// so that a killed run never stands in the way of the next.
+using System.Globalization;
+using System.Text;
+
+namespace EpSam.Native.Pipeline;
+
+/// <summary>Holds a run's folder.</summary>
+public sealed class RunLock : IDisposable
+{
+    readonly FileStream _stream;
+
+    RunLock(FileStream stream) => _stream = stream;
+
+    /// <summary>Takes the lock.</summary>
+    /// <exception cref="RunException">Another process has it.</exception>
+    public static RunLock Take(RunFolder folder)
+    {
+        Directory.CreateDirectory(folder.Root);
+        FileStream stream;
+        try
+        {
+            stream = new FileStream(folder.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e)
+        {
+            throw new RunException($"{folder.Root} is in use by another process{Owner(folder)}; it can go on when that "
+                + $"has ended ({e.Message})", e);
+        }
+        stream.SetLength(0);
+        stream.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
+        stream.Flush();
+        return new RunLock(stream);
+    }
+
+    /// <summary>Whether a process works in the folder.</summary>
+    public static bool IsTaken(RunFolder folder)
+    {
+        if (!File.Exists(folder.Lock)) return false;
+        try
+        {
+            using FileStream stream = new(folder.Lock, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;   // someone else's folder, looked at
+        }
+    }
+
+    /// <summary>Lets go.</summary>
+    public void Dispose() => _stream.Dispose();
+
+    static string Owner(RunFolder folder)
+    {
+        try
+        {
+            using FileStream stream = new(folder.Lock, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using StreamReader reader = new(stream);
+            return reader.ReadToEnd() is { Length: > 0 and < 20 } id ? $" ({id})" : "";
+        }
+        catch (IOException)
+        {
+            return "";   // where the lock keeps readers out, too
+        }
+    }
+}
