@@ -11,7 +11,8 @@ public sealed class LayeringTests
     [TestCase("EpSam.Imaging", "")]
     [TestCase("EpSam.VirtualGpu", "EpSam.Cuda")]
     [TestCase("EpSam.Native", "EpSam.Cuda")]
-    [TestCase("EpSam.Cli", "EpSam.Cuda EpSam.Imaging EpSam.Native EpSam.VirtualGpu")]
+    [TestCase("EpSam.Slides", "EpSam.Imaging EpSam.Native")]
+    [TestCase("EpSam.Cli", "EpSam.Cuda EpSam.Imaging EpSam.Native EpSam.Slides EpSam.VirtualGpu")]
     public void Project_References_AreThese(string project, string expected)
     {
         XDocument file = XDocument.Load(RepositoryRoot.File($"src/{project}/{project}.csproj"));
@@ -27,14 +28,16 @@ public sealed class LayeringTests
     {
         string[] projects =
             [.. Directory.GetDirectories(RepositoryRoot.File("src")).Select(d => Path.GetFileName(d)!).Order()];
-        string[] expected = ["EpSam.Cli", "EpSam.Cuda", "EpSam.Imaging", "EpSam.Native", "EpSam.VirtualGpu"];
+        string[] expected =
+            ["EpSam.Cli", "EpSam.Cuda", "EpSam.Imaging", "EpSam.Native", "EpSam.Slides", "EpSam.VirtualGpu"];
         Assert.That(projects, Is.EqualTo(expected));
     }
 
     [Test]
     public void ProductProjects_Packages_OnlyTheCommandLineHasAny()
     {
-        foreach (string project in new[] { "EpSam.Cuda", "EpSam.Imaging", "EpSam.VirtualGpu", "EpSam.Native" })
+        string[] projects = ["EpSam.Cuda", "EpSam.Imaging", "EpSam.VirtualGpu", "EpSam.Native", "EpSam.Slides"];
+        foreach (string project in projects)
         {
             XDocument file = XDocument.Load(RepositoryRoot.File($"src/{project}/{project}.csproj"));
             Assert.That(file.Descendants("PackageReference"), Is.Empty, project);

@@ -1,0 +1,68 @@
+// What of a slide's annotations is tumour. CAMELYON16 has the groups _0 and _1 (tumour) and _2 (exclusion), some files
+// Tumor, Exclusion and None; CAMELYON17 metastases and normal. Tumour is painted first and what is excluded over it, as
+// the data sets' own masks are made; EP-SAM's code mixes the two sets' names up.
+using EpSam.Imaging.Annotations;
+
+namespace EpSam.Slides;
+
+/// <summary>The tumour areas of a slide and what is taken out of them, in pixels of level 0.</summary>
+public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyList<SlidePolygon> excluded)
+{
+    static readonly string[] TumourGroups = ["_0", "_1", "tumor", "tumour", "metastases", "metastasis"];
+    static readonly string[] ExcludedGroups = ["_2", "exclusion", "normal"];
+    static readonly string[] Unnamed = ["none", ""];
+
+    /// <summary>Areas of tumour.</summary>
+    public IReadOnlyList<SlidePolygon> Tumour => tumour;
+
+    /// <summary>Areas that are not, though they lie in others.</summary>
+    public IReadOnlyList<SlidePolygon> Excluded => excluded;
+
+    /// <summary>Reads ASAP's XML or QuPath's GeoJSON, told by the file's name.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="groups">
+    /// Which groups (classes) are tumour; null: the names that CAMELYON uses, and annotations without a group where no
+    /// other is tumour.
+    /// </param>
+    /// <exception cref="AnnotationException">
+    /// The file cannot be read, or no group of it is known to be tumour: the message lists them.
+    /// </exception>
+    public static TumourAreas Read(string path, IReadOnlyCollection<string>? groups = null)
+    {
+        bool isXml = Path.GetExtension(path).Equals(".xml", StringComparison.OrdinalIgnoreCase);
+        return Of(isXml ? AsapXml.Read(path) : GeoJson.Read(path), path, groups);
+    }
+
+    /// <summary>The same of annotations that have been read; <paramref name="name"/> is for messages.</summary>
+    public static TumourAreas Of(IReadOnlyList<Annotation> annotations, string name,
+        IReadOnlyCollection<string>? groups = null)
+    {
+        Annotation[] areas = [.. annotations.Where(a => a.Polygons.Count > 0)];
+        bool IsTumour(Annotation a) => groups is not null
+            ? groups.Contains(a.Group, StringComparer.OrdinalIgnoreCase) : Is(a, TumourGroups);
+        Annotation[] tumour = [.. areas.Where(IsTumour)];
+        if (tumour.Length == 0 && groups is null) tumour = [.. areas.Where(a => Is(a, Unnamed))];
+        Annotation[] excluded = groups is null ? [.. areas.Where(a => Is(a, ExcludedGroups))] : [];
+        if (tumour.Length == 0 && areas.Length > excluded.Length)
+        {
+            string known = string.Join(", ", areas.Select(a => $"'{a.Group}'").Distinct().Order());
+            throw new AnnotationException($"{name}: none of its groups is known to be tumour; it has {known}");
+        }
+        return new TumourAreas([.. tumour.SelectMany(a => a.Polygons)], [.. excluded.SelectMany(a => a.Polygons)]);
+    }
+
+    /// <summary>
+    /// The mask of a part of the slide, 1 for tumour: (height, width), its corner at x, y of level 0, a pixel
+    /// <paramref name="downsample"/> pixels of level 0 wide.
+    /// </summary>
+    public byte[] Mask(double x, double y, double downsample, int height, int width)
+    {
+        byte[] mask = new byte[height * width];
+        foreach (SlidePolygon polygon in tumour) PolygonMask.Paint(polygon, x, y, downsample, 1, mask, height, width);
+        foreach (SlidePolygon polygon in excluded) PolygonMask.Paint(polygon, x, y, downsample, 0, mask, height, width);
+        return mask;
+    }
+
+    static bool Is(Annotation annotation, string[] groups) =>
+        groups.Contains(annotation.Group, StringComparer.OrdinalIgnoreCase);
+}
