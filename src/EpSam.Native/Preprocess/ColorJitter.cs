@@ -26,10 +26,16 @@ public static class ColorJitter
     {
         Pixels.Check("ColorJitter", nameof(rgb), rgb.Length, rgb.Length / 3, 1, 3);
         float share = Checked(factor);
+        float[] steps = new float[511]; // what is added to the grey, by the distance from it
+        for (int i = 0; i < steps.Length; i++) steps[i] = share * (i - 255);
         for (int i = 0; i < rgb.Length; i += 3)
         {
             byte grey = Grayscale.Of(rgb[i], rgb[i + 1], rgb[i + 2]);
-            for (int c = i; c < i + 3; c++) rgb[c] = Blend(grey, rgb[c], share);
+            for (int c = i; c < i + 3; c++)
+            {
+                float value = grey + steps[rgb[c] - grey + 255];
+                rgb[c] = value <= 0 ? (byte)0 : value >= 255 ? (byte)255 : (byte)value;
+            }
         }
     }
 

@@ -16,7 +16,8 @@ public static class PillowHsv
         float sector = r == most ? blue - green
             : g == most ? (float)(2.0 + red - blue)
             : (float)(4.0 + green - red);
-        float hue = (float)((sector / 6.0 + 1.0) % 1.0);
+        double turns = sector / 6.0 + 1.0; // in [5/6, 11/6]: taking 1 off is exact, as the remainder of Pillow is
+        float hue = (float)(turns >= 1 ? turns - 1 : turns);
         return ((byte)(hue * 255.0), (byte)(saturation * 255.0), most);
     }
 
