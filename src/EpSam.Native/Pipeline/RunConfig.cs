@@ -201,6 +201,8 @@ public sealed record ClassifierConfig
     public double? MaxNorm { get; init; }
     /// <summary>Epochs without a smaller validation loss that end training.</summary>
     public int Patience { get; init; } = 25;
+    /// <summary>Patches with tumour and without are drawn equally often, however many there are of each.</summary>
+    public bool Balance { get; init; }
     /// <summary>Of order, augmentation, drops and initial weights.</summary>
     public ulong Seed { get; init; } = 22;
     /// <summary>Random changes of training patches.</summary>

@@ -24,12 +24,18 @@ public sealed class Sampler(int count, int batch, ulong seed)
     /// <summary>Which batch of the epoch <see cref="Next"/> gives.</summary>
     public int Position { get; private set; }
 
-    /// <summary>The next batch's items; after an epoch's last batch the next epoch begins.</summary>
-    public int[] Next()
+    /// <summary>The next batch's items, which stay the next.</summary>
+    public int[] Peek()
     {
         _order ??= Order();
         int first = Position * batch;
-        int[] items = _order[first..Math.Min(_count, first + batch)];
+        return _order[first..Math.Min(_count, first + batch)];
+    }
+
+    /// <summary>The next batch's items; after an epoch's last batch the next epoch begins.</summary>
+    public int[] Next()
+    {
+        int[] items = Peek();
         if (++Position == Batches) (Epoch, Position, _order) = (Epoch + 1, 0, null);
         return items;
     }
