@@ -1,13 +1,22 @@
 // Ctrl-C and a polite kill. The first asks the work to stop, which it does between kernels or files; where that takes
 // longer than a user wants to wait, or at the second, the process ends there and then. Nothing is half-written in
 // either case: outputs have their names only when they are complete, and folders still being filled are removed here.
+// Training has a state to save, which it does after the step at hand: it is waited for longer, and that is said.
 using System.Runtime.InteropServices;
 
 namespace EpSam.Cli;
 
 internal sealed class Interrupt : IDisposable
 {
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(2), PatienceWhenSaving = TimeSpan.FromMinutes(30);
+
+    static volatile string? _saving;
+
+    /// <summary>What to say when work is asked to stop that saves its state first; null: it has none.</summary>
+    public static string? Saving
+    {
+        set => _saving = value;
+    }
 
     readonly CancellationTokenSource _source = new();
     readonly PosixSignalRegistration[] _signals;
@@ -30,10 +39,12 @@ internal sealed class Interrupt : IDisposable
     {
         context.Cancel = true;   // the runtime does not end the process: this does
         if (_source.IsCancellationRequested) End();
+        string? saving = _saving;
+        if (saving is not null) Console.Error.WriteLine(saving);
         ThreadPool.QueueUserWorkItem(_ =>
         {
             _source.Cancel();
-            Thread.Sleep(Patience);
+            Thread.Sleep(saving is null ? Patience : PatienceWhenSaving);
             End();
         });
     }

@@ -63,6 +63,7 @@ internal static class Program
         ConvertCommand.Create(),
         PlanCommand.Create(),
         EvaluateCommand.Create(),
+        TrainCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 

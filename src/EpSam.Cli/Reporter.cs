@@ -82,6 +82,7 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         readonly string _what, _unit;
         readonly long _total;
         TimeSpan _next = Between;
+        (double Done, TimeSpan At)? _first;
 
         public Stage(Reporter reporter, string what, long total, string unit)
         {
@@ -91,16 +92,33 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
             if (_task is not null && total <= 1) _task.IsIndeterminate = true;
         }
 
-        public void Report(double share)
+        public void Report(double share) => Report(share * _total, "");
+
+        /// <summary>So many steps are done; figures ("loss 0.41") are shown beside.</summary>
+        public void Report(double done, string figures)
         {
-            if (_task is not null) _task.Value = share * _total;
-            else if (_watch.Elapsed >= _next && share is > 0 and < 1)
+            _first ??= (done, _watch.Elapsed);   // a resumed stage does not begin at 0
+            if (_task is not null)
+            {
+                _task.Value = done;
+                if (figures.Length > 0) _task.Description = Markup.Escape($"{_what}, {figures}");
+            }
+            else if (_watch.Elapsed >= _next && done > _first.Value.Done && done < _total)
             {
                 _next = _watch.Elapsed + Between;
-                double seconds = _watch.Elapsed.TotalSeconds, done = share * _total, left = seconds / share - seconds;
+                double rate = (done - _first.Value.Done) / (_watch.Elapsed - _first.Value.At).TotalSeconds;
+                string beside = figures.Length > 0 ? $"{figures}, " : "";
+                string left = Left((_total - done) / rate);
                 _reporter.Note(string.Create(CultureInfo.InvariantCulture,
-                    $"{_what}: {done:F0} of {_total} {_unit}, {done / seconds:G3} {_unit}/s, {left:F0} s left"));
+                    $"{_what}: {done:F0} of {_total} {_unit}, {beside}{rate:G3} {_unit}/s, {left} left"));
             }
+        }
+
+        static string Left(double seconds)
+        {
+            (double value, string unit) = seconds < 90 ? (seconds, "s") : seconds < 5400 ? (seconds / 60, "min")
+                : (seconds / 3600, "h");
+            return value.ToString(unit == "h" ? "F1" : "F0", CultureInfo.InvariantCulture) + " " + unit;
         }
 
         public void Dispose()

@@ -81,6 +81,7 @@ public sealed class Run : IDisposable
             held ??= RunLock.Take(folder);
             if (before is null && File.Exists(folder.Config))
                 throw new RunException($"{folder.Root} is in use");
+            RemoveUnfinished(folder);
             if (config != before) RunFolder.Write(folder.Config, Encoding.UTF8.GetBytes(config.ToJson() + "\n"));
             RunFolder.Write(folder.Data, Encoding.UTF8.GetBytes(table));
             progress.Write(folder);
@@ -93,6 +94,16 @@ public sealed class Run : IDisposable
                 throw new RunException($"--out {request.Folder}: {e.Message}", e);
             throw;
         }
+    }
+
+    // What a process that was killed was writing, beside its target.
+    static void RemoveUnfinished(RunFolder folder)
+    {
+        EnumerationOptions all = new()
+        {
+            RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint,
+        };
+        foreach (string path in Directory.GetFiles(folder.Root, ".*.tmp", all)) File.Delete(path);
     }
 
     // The data set and what else the run is made from; refused when it is not what it began with.

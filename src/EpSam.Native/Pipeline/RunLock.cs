@@ -17,16 +17,7 @@ public sealed class RunLock : IDisposable
     public static RunLock Take(RunFolder folder)
     {
         Directory.CreateDirectory(folder.Root);
-        FileStream stream;
-        try
-        {
-            stream = new FileStream(folder.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException e)
-        {
-            throw new RunException($"{folder.Root} is in use by another process{Owner(folder)}; it can go on when that "
-                + $"has ended ({e.Message})", e);
-        }
+        FileStream stream = Open(folder);
         stream.SetLength(0);
         stream.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
         stream.Flush();
@@ -54,6 +45,27 @@ public sealed class RunLock : IDisposable
 
     /// <summary>Lets go.</summary>
     public void Dispose() => _stream.Dispose();
+
+    // Someone who asks whether it is taken holds it for an instant: tried again before it is refused.
+    static FileStream Open(RunFolder folder)
+    {
+        for (int tries = 3; ; tries--)
+        {
+            try
+            {
+                return new FileStream(folder.Lock, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (tries > 0)
+            {
+                Thread.Sleep(50);
+            }
+            catch (IOException e)
+            {
+                throw new RunException($"{folder.Root} is in use by another process{Owner(folder)}; it can be used "
+                    + $"when that has ended ({e.Message})", e);
+            }
+        }
+    }
 
     static string Owner(RunFolder folder)
     {

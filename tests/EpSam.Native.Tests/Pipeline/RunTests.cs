@@ -117,9 +117,11 @@ public sealed class RunTests
         _stages[1].Before = () => { if (taken++ == 2) throw new IOException("No space left on device"); };
         Assert.That(Refusal(), Does.StartWith("masks: No space left on device. What was saved stays"));
         Assert.That(States, Is.EqualTo(new[] { StageState.Done, StageState.Running, StageState.Waiting }));
+        _data.Image("run/round0/.state.safetensors.0123.tmp", "half of a file");
         Restart();
         Execute();
         Assert.That(_stages.Select(s => s.Taken), Is.EqualTo(new[] { 0, 2, 4 }));
+        Assert.That(Directory.GetFiles(Path.Combine(Out, "round0")), Is.Empty);
     }
 
     [Test]
