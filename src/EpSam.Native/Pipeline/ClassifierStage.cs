@@ -29,8 +29,8 @@ public sealed class ClassifierStage : IRunStage
     /// <inheritdoc/>
     public void Reset(RunFolder folder)
     {
-        File.Delete(folder.ClassifierState);
-        File.Delete(folder.Classifier);
+        RunFolder.Delete(folder.ClassifierState);
+        RunFolder.Delete(folder.Classifier);
     }
 
     /// <summary>How a run trains its classifier.</summary>

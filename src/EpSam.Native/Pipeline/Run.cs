@@ -50,7 +50,7 @@ public sealed class Run : IDisposable
     public RunProgress Progress { get; private set; }
 
     /// <summary>All stages of a run in order.</summary>
-    public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) => [];
+    public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) => [new ClassifierStage()];
 
     /// <summary>
     /// Begins a run, or takes up the one in the folder: reads the configuration, finds and checks the data set, and

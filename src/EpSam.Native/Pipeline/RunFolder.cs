@@ -57,6 +57,13 @@ public sealed class RunFolder(string path)
     /// <summary>Their means, and those of the trivial masks.</summary>
     public string EvaluationJson => In("evaluation.json");
 
+    /// <summary>Deletes a file, or a folder with all that is in it, if it is there.</summary>
+    public static void Delete(string path)
+    {
+        if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+        else if (File.Exists(path)) File.Delete(path);
+    }
+
     /// <summary>Writes a file that appears complete or not at all; makes the folder it is in.</summary>
     public static void Write(string path, ReadOnlySpan<byte> bytes)
     {

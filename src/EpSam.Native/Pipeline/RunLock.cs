@@ -61,23 +61,9 @@ public sealed class RunLock : IDisposable
             }
             catch (IOException e)
             {
-                throw new RunException($"{folder.Root} is in use by another process{Owner(folder)}; it can be used "
-                    + $"when that has ended ({e.Message})", e);
+                throw new RunException($"{folder.Root} is in use by another process, whose number is in {folder.Lock}",
+                    e);
             }
-        }
-    }
-
-    static string Owner(RunFolder folder)
-    {
-        try
-        {
-            using FileStream stream = new(folder.Lock, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            using StreamReader reader = new(stream);
-            return reader.ReadToEnd() is { Length: > 0 and < 20 } id ? $" ({id})" : "";
-        }
-        catch (IOException)
-        {
-            return "";   // where the lock keeps readers out, too
         }
     }
 }
