@@ -1,6 +1,7 @@
 // One device behind a provider's tables: its primary context, one stream, its kernels and cuBLAS handle. All work goes
 // into the one stream in order. Contexts are current per thread: a thread other than the one that made the Gpu calls
 // MakeCurrent first.
+using System.Runtime.InteropServices;
 using EpSam.Cuda;
 using EpSam.Native.Tensors;
 
@@ -36,6 +37,18 @@ public sealed unsafe class Gpu : IDisposable
 
     /// <summary>The provider's driver table.</summary>
     public CuDriver Driver { get; }
+
+    /// <summary>The device's name, as its driver tells it.</summary>
+    public string Name
+    {
+        get
+        {
+            const int Most = 256;
+            byte* name = stackalloc byte[Most];
+            Driver.Check(Driver.cuDeviceGetName(name, Most, _device));
+            return Marshal.PtrToStringUTF8((nint)name) ?? "";
+        }
+    }
 
     /// <summary>The provider's cuBLAS table, or null.</summary>
     public CuBlas? Blas { get; }
