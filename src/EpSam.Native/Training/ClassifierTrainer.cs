@@ -103,6 +103,11 @@ public sealed class ClassifierTrainer : IDisposable
     /// <summary>In tests: parameters, gradients, moments.</summary>
     internal Optimizer Optimizer => _network.Optimizer;
 
+    internal Gpu Gpu => _gpu;
+
+    /// <summary>In tests: the model that is trained.</summary>
+    internal ResNetAdl Model => _network.Model;
+
     /// <summary>The memory that training would take: a pass forward and back, an update, an evaluation.</summary>
     public static Plan PlanOf(ResNetAdlConfig config, ClassifierTrainerOptions options)
     {
@@ -314,6 +319,7 @@ internal sealed class ClassifierNetwork
         Gpu gpu = _arena.Gpu;
         using ArenaScope scope = _arena.Step("pass");
         Tensor logits = Model.Forward(_training, Model.Input(_training, First(_images, n)), drops);
+        Model.Observe?.Invoke("logits", logits);
         Tensor labels = First(_labels, n);
         Bce.Forward(gpu, logits, labels, _loss);
         Tensor gradient = _arena.Take("gradient of logits", DType.F32, logits.Shape);

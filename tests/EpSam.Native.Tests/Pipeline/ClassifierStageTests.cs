@@ -88,6 +88,65 @@ public sealed class ClassifierStageTests
         Assert.That(new CheckpointParameters(best).TryGetShape("layer4.0.conv1.weight", out _));
     }
 
+    [Test]
+    public void Data_ThatNothingCanBeLearntFrom_IsRefused()
+    {
+        using StageRig rig = Rig(Tiny, CheckFlags.All);
+        PatchSet data = rig.Data;
+        rig.Data = new(data.Images, [.. data.Patches.Where(p => p.Label == 1)]);
+        Refused("all 2 training patches are with tumour (label 1); the classifier needs some of both labels");
+        rig.Data = new(data.Images, [.. data.Patches.Where(p => data.Images[p.Image].Split == Split.Val)]);
+        Refused("there are no labelled patches to train the classifier with");
+        rig.Data = new(data.Images, [.. data.Patches.Where(p => data.Images[p.Image].Split == Split.Train)]);
+        Refused("there are no patches for validation");
+        rig.Data = new(data.Images, [.. data.Patches.Select(p => p with { Crop = new(10, 10, 24, 5) })]);
+        Refused(".png has 26 x 24 pixels; the patch at 10, 10 of 24 x 5 is not inside");
+        Assert.That(File.Exists(rig.Folder.Classifier), Is.False);
+
+        void Refused(string message) => Assert.That(() => rig.Run(new ClassifierStage()),
+            Throws.TypeOf<RunException>().With.Message.Contains(message));
+    }
+
+    [Test]
+    public void Training_OverBudgetOrDiverging_SaysWhatToDo()
+    {
+        using StageRig rig = Rig(Tiny with { MemoryBudget = "2MiB" }, CheckFlags.All);
+        Assert.That(() => rig.Run(new ClassifierStage()),
+            Throws.TypeOf<BudgetException>().With.Message.Contains("the budget is 2.00 MiB"));
+        rig.Config = Tiny with { Classifier = Tiny.Classifier with { Rate = 1e30 } };
+        Assert.That(() => rig.Run(new ClassifierStage()), Throws.TypeOf<RunException>().With.Message
+            .Match("^training of the classifier: step 2: .* values of the .* are NaN or infinite"));
+        rig.Config = Tiny with { Classifier = Tiny.Classifier with { Init = "/no/such/file.pth" } };
+        new ClassifierStage().Reset(rig.Folder);
+        Assert.That(() => rig.Run(new ClassifierStage()), Throws.Exception.With.Message.Contains("no/such/file.pth"));
+    }
+
+    [Test]
+    public void ValidationLoss_OfProbabilities_IsThePublishedCodes()
+    {
+        double Loss(double logit, int label, bool published) =>
+            ClassifierTraining.Loss([logit], [label], published);
+        Assert.That(Loss(2, 1, false), Is.EqualTo(Math.Log(1 + Math.Exp(-2))).Within(1e-15));
+        Assert.That(Loss(2, 0, false), Is.EqualTo(2 + Math.Log(1 + Math.Exp(-2))).Within(1e-15));
+        Assert.That(Loss(800, 0, false), Is.EqualTo(800));
+        // the bounds that the published loss cannot fall below
+        Assert.That(Loss(800, 1, true), Is.EqualTo(0.313261687518).Within(1e-12));
+        Assert.That(Loss(-800, 0, true), Is.EqualTo(Math.Log(2)).Within(1e-12));
+    }
+
+    [Test]
+    public void Reset_OfTheStage_BeginsAnew()
+    {
+        RunConfig config = Tiny with { Classifier = Tiny.Classifier with { Epochs = 1 } };
+        using StageRig rig = Rig(config, CheckFlags.None);
+        rig.Run(new ClassifierStage());
+        Dictionary<string, byte[]> files = rig.Files;
+        new ClassifierStage().Reset(rig.Folder);
+        Assert.That(File.Exists(rig.Folder.Classifier) || File.Exists(rig.Folder.ClassifierState), Is.False);
+        rig.Run(new ClassifierStage());
+        foreach ((string file, byte[] bytes) in files) Assert.That(rig.Files[file], Is.EqualTo(bytes), file);
+    }
+
     static StageRig Rig(RunConfig config, CheckFlags checks, int train = 5, int val = 2)
     {
         Dictionary<string, Picture> pictures = [];

@@ -2,7 +2,6 @@
 // stopped by name where values become NaN.
 using EpSam.Cases;
 using EpSam.Native.Models.ResNet;
-using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 using EpSam.Native.Training;
@@ -58,6 +57,74 @@ public sealed class ClassifierTrainerTests
     });
 
     [Test]
+    public void Step_InTwoHalves_AddsUpToTheWhole() => With(Options, trainer =>
+    {
+        // the same batch, so that BatchNorm sees the same: half of every gradient twice, but that the second half's
+        // parts are added to the first one by one
+        trainer.Step(Images(2), Labels(2), Drops);
+        float[] whole = TinyTraining.Download(trainer.Gpu, trainer.Optimizer.Gradients);
+        trainer.ClearGradients();
+        for (int i = 0; i < 2; i++) trainer.Step(Images(2), Labels(2), Drops, 0.5f);
+        float[] halves = TinyTraining.Download(trainer.Gpu, trainer.Optimizer.Gradients);
+        double off = Math.Sqrt(halves.Zip(whole, (a, b) => Math.Pow((double)a - b, 2)).Sum()
+            / whole.Sum(g => (double)g * g));
+        Assert.That(off, Is.LessThanOrEqualTo(1e-6));
+    });
+
+    [Test]
+    public void Step_AfterAnUpdateThatWasTooLarge_NamesOpAndStep() => With(Options, trainer =>
+    {
+        trainer.Step(Images(2), Labels(2), Drops);
+        trainer.Update(1e30);
+        NonFiniteException failure =
+            Assert.Throws<NonFiniteException>(() => trainer.Step(Images(2), Labels(2), Drops))!;
+        TestContext.Out.WriteLine(failure.Message);
+        Assert.That(failure.Step, Is.EqualTo(2));
+        Assert.That(failure.Where, Does.StartWith("result of "));
+        trainer.Load(new FormulaParameters(trainer.Optimizer.Parameters.Stored));
+        Assert.That(trainer.Step(Images(2), Labels(2), Drops), Is.InRange(0.01, 10), "begins anew");
+        Assert.That(trainer.MeasuredPeak, Is.LessThanOrEqualTo(trainer.Plan.Peak));
+    });
+
+    [Test]
+    public void LoadState_OfASavedOne_GoesOnWithTheSameBits()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"state-{Guid.NewGuid():N}.safetensors");
+        try
+        {
+            float[] expected = [], losses = [];
+            With(Options, trainer =>
+            {
+                Learn(trainer);
+                trainer.SaveState(path, new StateValues());
+                losses = [Learn(trainer), Learn(trainer)];
+                expected = trainer.Evaluate(Images(3));
+                Assert.That(trainer.Model.Batches, Is.EqualTo(3));
+            });
+            With(Options, trainer =>
+            {
+                Learn(trainer);
+                Learn(trainer);
+                trainer.Step(Images(1), Labels(1), Drops); // gradients that are not to count
+                trainer.LoadState(path);
+                Assert.That((trainer.Updates, trainer.Model.Batches), Is.EqualTo((1L, 1L)));
+                Assert.That(new[] { Learn(trainer), Learn(trainer) }, Is.EqualTo(losses));
+                Assert.That(trainer.Evaluate(Images(3)), Is.EqualTo(expected));
+            });
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+        static float Learn(ClassifierTrainer trainer)
+        {
+            float loss = trainer.Step(Images(3), Labels(3), Drops);
+            trainer.Update(1e-3);
+            return loss;
+        }
+    }
+
+    [Test]
     public void Budget_TooSmall_IsRefusedWithWhatFits()
     {
         ResNetAdlConfig config = Config with { Recompute = Recompute.Nothing };
@@ -95,14 +162,7 @@ public sealed class ClassifierTrainerTests
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(new VirtualGpuOptions());
         using Gpu gpu = new(card.Driver, card.Blas);
         using ClassifierTrainer trainer = new(gpu, config, options);
-        Dictionary<string, Shape> shapes = [];
-        Plan.Of(arena =>
-        {
-            Parameters parameters = new(arena, DType.F32);
-            _ = new ResNetAdl(config, parameters);
-            foreach ((string name, Shape shape) in parameters.Stored) shapes.Add(name, shape);
-        });
-        trainer.Load(new FormulaParameters(shapes));
+        trainer.Load(new FormulaParameters(trainer.Optimizer.Parameters.Stored));
         work(trainer);
     }
 }
