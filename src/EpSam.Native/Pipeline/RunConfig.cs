@@ -260,6 +260,15 @@ public sealed record CamConfig
     };
 }
 
+/// <summary>What the best epoch of a mask decoder is chosen by.</summary>
+public enum DecoderValidation
+{
+    /// <summary>The true masks of validation images, as published; activation maps' where there are none.</summary>
+    Truth,
+    /// <summary>The masks of their activation maps: nothing but labels of images is used.</summary>
+    Cam,
+}
+
 /// <summary>Training of the mask decoder, first on initial masks, then on its own in rounds.</summary>
 public sealed record DecoderConfig
 {
@@ -279,6 +288,8 @@ public sealed record DecoderConfig
     public double? MaxNorm { get; init; }
     /// <summary>Epochs without a better validation score that end training.</summary>
     public int Patience { get; init; } = 10;
+    /// <summary>What validation compares with: true masks where there are any, or those of activation maps.</summary>
+    public DecoderValidation Validation { get; init; } = DecoderValidation.Truth;
     /// <summary>A predicted mask becomes a label when this much of it lies in the activation map's mask.</summary>
     public double KeepFrom { get; init; } = PseudoMaskFilter.KeepFrom;
     /// <summary>Probability that a training image is flipped, turned, or shifted, scaled and rotated.</summary>

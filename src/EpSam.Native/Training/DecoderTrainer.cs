@@ -40,7 +40,7 @@ public sealed record DecoderTrainerOptions
     /// <summary>Most bytes of device memory; null: no limit.</summary>
     public long? MemoryBudget { get; init; }
 
-    /// <summary>Points keep the image's coordinates although it is enlarged to the model's frame, as in EP-SAM.</summary>
+    /// <summary>Points keep the image's coordinates though it is enlarged to the model's frame: EP-SAM's.</summary>
     public bool UnscaledPoints { get; init; }
 
     /// <summary>Weight decay acts on the hyper-networks of the masks that are not used, as in EP-SAM.</summary>

@@ -53,8 +53,8 @@ public sealed class DecoderTrainerTests
             mask[i] = (byte)(inside ? 255 : 0);
             for (int c = 0; c < 3; c++) rgb[3 * i + c] = (byte)(random.Next(60) + (inside ? 180 : 20));
         }
-        (int, int)[] drawn =
-            [.. Enumerable.Range(0, points).Select(_ => (left + random.Next(width / 2), top + random.Next(height / 2)))];
+        (int, int)[] drawn = [.. Enumerable.Range(0, points)
+            .Select(_ => (left + random.Next(width / 2), top + random.Next(height / 2)))];
         return new DecoderItem(trainer.Encode(rgb, height, width), drawn, mask, height, width);
     }
 
