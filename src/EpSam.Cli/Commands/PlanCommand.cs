@@ -43,6 +43,7 @@ internal static class PlanCommand
         Command command = new("plan", "Show how much device memory a model needs, before anything is allocated.")
         {
             Model, Resolution, Batch, Prompts, SamFlags.PrecisionName, SamFlags.MemoryBudget, Out, SamFlags.Json,
+            PlanTrainCommand.Create(),
         };
         command.SetAction(parsed => Run(parsed, parsed.InvocationConfiguration.Output));
         return command;

@@ -22,5 +22,5 @@ public sealed class ReportStage : IRunStage
     }
 
     /// <inheritdoc/>
-    public void Reset(RunFolder folder) => File.Delete(folder.Report);
+    public void Reset(RunFolder folder) => RunFolder.Delete(folder.Report);
 }

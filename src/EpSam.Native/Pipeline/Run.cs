@@ -50,7 +50,8 @@ public sealed class Run : IDisposable
     public RunProgress Progress { get; private set; }
 
     /// <summary>All stages of a run in order.</summary>
-    public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) => [new ClassifierStage()];
+    public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) =>
+        [new ClassifierStage(), new ReportStage()];
 
     /// <summary>
     /// Begins a run, or takes up the one in the folder: reads the configuration, finds and checks the data set, and
@@ -206,6 +207,20 @@ public sealed class Run : IDisposable
         string figures = StateOf(i).Figures.Count > 0 ? ": " + StateOf(i).Text : "";
         _observer.Note(string.Create(CultureInfo.InvariantCulture,
             $"{stage.Name} done in {StateOf(i).Seconds:F1} s{memory}{figures}"));
+        if (i + 1 < _stages.Count && _stages[^1] is ReportStage) WriteReport(context);
+    }
+
+    // After each stage, so that there is one to look at while the rest runs. It is no reason to stop.
+    void WriteReport(RunContext context)
+    {
+        try
+        {
+            ReportStage.Write(context);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ImageFileException)
+        {
+            _observer.Warn($"report: {e.Message}");
+        }
     }
 
     static RunException? Explained(string stage, Exception e) => e switch
