@@ -228,7 +228,8 @@ public sealed class ClassifierTrainer : IDisposable
         List<string> parts = [];
         if (smaller.Precision != options.Precision) parts.Add($"precision {smaller.Precision.Name()}");
         if (smaller.Batch != options.Batch) parts.Add($"batch {smaller.Batch}");
-        if (model.Recompute != config.Recompute) parts.Add($"recompute {model.Recompute.ToString().ToLowerInvariant()}");
+        if (model.Recompute != config.Recompute)
+            parts.Add($"recompute {model.Recompute.ToString().ToLowerInvariant()}");
         return string.Join(" with ", parts);
     }
 }

@@ -46,7 +46,8 @@ public sealed class ResNetAdlStartTests
         foreach ((string ours, string theirs) in new[]
         {
             ("layer1.1.conv3.weight", "layer1.1.conv3.weight"), ("layer3.0.bn2.bias", "layer3.0.bn2.bias"),
-            ("layer3.2.conv2.weight", "layer3.1.conv2.weight"), ("layer3.3.bn1.running_var", "layer3.2.bn1.running_var"),
+            ("layer3.2.conv2.weight", "layer3.1.conv2.weight"),
+            ("layer3.3.bn1.running_var", "layer3.2.bn1.running_var"),
             ("layer4.0.downsample.0.weight", "layer4.0.downsample.0.weight"),
             ("layer4.2.conv1.weight", "layer4.1.conv1.weight"), ("layer4.3.bn3.weight", "layer4.2.bn3.weight"),
         })

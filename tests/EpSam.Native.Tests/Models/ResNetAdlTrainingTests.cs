@@ -35,7 +35,10 @@ public sealed class ResNetAdlTrainingTests
     {
         Golden golden = Golden.Open(Folder + "train.safetensors");
         string name = $"train/{weights}/{coins}";
-        ClassifierRun run = new(Input() with { Drops = drops, Source = s => weights == "raw" ? s : new DampedParameters(s) });
+        ClassifierRun run = new(Input() with
+        {
+            Drops = drops, Source = s => weights == "raw" ? s : new DampedParameters(s),
+        });
         Assert.Multiple(() =>
         {
             Assert.That(golden.Compare($"{name}/logits", run.Output), Is.LessThanOrEqualTo(1));

@@ -48,7 +48,7 @@ public sealed class PatchAugmentationTests
     [Test]
     public void Apply_OfColours_GoesInTheOrderDrawn()
     {
-        // 100, 200 have the mean 150: brightness 1.5 then contrast 0 gives (150 + 255) / 2 rounded up, the other way 225
+        // 100, 200 have the mean 150: brightness 1.5, then contrast 0: (150 + 255) / 2 rounded up; the other way 225
         byte[] source = Grey(100, 200, 200, 100);
         PatchChanges changes = Changes(Nothing) with
         {

@@ -1,6 +1,6 @@
 // Five steps of Adam on the whole patch classifier against the recorded ones of the reference code (set s03), by the
-// rules of its meta.json: the damped weights throughout, of the plain ones, which amplify rounding a thousand times, the
-// first step; what follows there is written down and not judged.
+// rules of its meta.json: the damped weights throughout; of the plain ones, which amplify rounding a thousand times,
+// the first step: what follows there is written down and not judged.
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using EpSam.Cases;

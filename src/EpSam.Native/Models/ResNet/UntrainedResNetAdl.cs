@@ -1,5 +1,5 @@
-// A classifier that has learnt nothing, as EP-SAM begins (resnet_adl.py): convolutions by Xavier's uniform rule, norms 1
-// and 0, the last layer N(0, 0.01) with bias 0. Numbers follow from seed and name alone, and are the same on every
+// A classifier that has learnt nothing, as EP-SAM begins (resnet_adl.py): convolutions by Xavier's uniform rule, norms
+// 1 and 0, the last layer N(0, 0.01) with bias 0. Numbers follow from seed and name alone, and are the same on every
 // machine.
 using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
