@@ -110,15 +110,22 @@ public sealed class ResNetAdl
     /// </param>
     public Tensor Activations(Tape tape, Tensor x, bool wholeStage = false)
     {
+        Tensor activations = tape.New("activations", DType.F32, ActivationsShape(x.Shape));
+        Activations(tape, x, wholeStage, activations);
+        return activations;
+    }
+
+    /// <summary>The same into memory of the caller's, (B, h, w) f32.</summary>
+    public void Activations(Tape tape, Tensor x, bool wholeStage, Tensor activations)
+    {
         Shape map = ActivationsShape(x.Shape);
-        Tensor activations = tape.New("activations", DType.F32, map);
+        Expect.Shape("Activations", "activations", activations, DType.F32, map[0], map[1], map[2]);
         using ArenaScope scope = tape.Arena.Scope("features");
         Tensor y = First(tape, 3, Trunk(tape, x, null), null, 1);
         Seen("layer4.0", y);
         if (wholeStage) y = Stage(tape, 3, y, null);
         Tensor row = _weight with { Shape = new(1, _weight.Shape[1]) };
         MatMul.Forward(tape.Gpu, y, row, activations.Reshape(new(map[0], map[1], map[2], 1)));
-        return activations;
     }
 
     /// <summary>(B, h, w) for x (B, H, W, 4): a sixteenth of each side, rounded up.</summary>
