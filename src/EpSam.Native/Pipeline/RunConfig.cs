@@ -118,6 +118,10 @@ public sealed record RunConfig
         Require(rule.Percentile is >= 0 and <= 100, "cam.general.percentile", rule.Percentile, "0 to 100");
         Require(rule.Level is >= 0 and <= 255, "cam.general.level", rule.Level, "0 to 255");
         Require(rule.Opening is >= 1 and <= 255, "cam.general.opening", rule.Opening, "1 to 255");
+        Require(rule.Smoothing is >= 0 and <= 1000, "cam.general.smoothing", rule.Smoothing, "0 to 1000");
+        Require(rule.Logit is null || double.IsFinite(rule.Logit.Value), "cam.general.logit", rule.Logit ?? 0,
+            "null or a number");
+        Require(c.Scale is null or (> 0 and <= 16), "cam.scale", c.Scale ?? 0, "null or above 0, at most 16");
     }
 
     static void CheckDecoder(DecoderConfig d)
@@ -248,6 +252,11 @@ public sealed record CamConfig
     public CamMaskRule General { get; init; } = CamMaskRule.Camelyon17;
     /// <summary>Activations of the whole last stage rather than of its first block.</summary>
     public bool WholeStage { get; init; }
+    /// <summary>
+    /// Images are resized by this before the classifier sees them; null: as its training patches were resized to
+    /// classifier.size, so that it sees tissue as large as it has learnt it.
+    /// </summary>
+    public double? Scale { get; init; }
 
     /// <summary>The rule in force.</summary>
     [JsonIgnore]

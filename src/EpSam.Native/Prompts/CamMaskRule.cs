@@ -1,12 +1,15 @@
 // How a class activation map becomes a first mask (EP-SAM, generate_cam_masks). The two published rules differ in the
 // percentile, the opening and in whether they act before or after the map is resized. The reference asks for Lanczos
-// resizing but hands the flag to another parameter: OpenCV interpolates linearly, and so do we.
+// resizing but hands the flag to another parameter: OpenCV interpolates linearly, and so do we. The general rule may
+// instead threshold the classifier's own logit at each position: a map that is stretched to its own range has lost where
+// the classifier draws the line, and an image without tumour then gets a mask like any other.
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Prompts;
 
 /// <summary>
-/// A rule from an 8-bit activation map to a mask: above a percentile of the values that are not 0, then opened.
+/// A rule from an activation map to a mask: above a percentile of the values of the 8-bit map that are not 0, or with
+/// <see cref="Logit"/> above a logit, then opened.
 /// </summary>
 public sealed record CamMaskRule
 {
@@ -21,6 +24,18 @@ public sealed record CamMaskRule
 
     /// <summary>And above this level of the map, 0 to 255: unlike a percentile it can leave a map empty.</summary>
     public double Level { get; init; }
+
+    /// <summary>
+    /// Instead of percentile and level: the classifier's logit at a pixel must be above this, 0 where it is undecided.
+    /// Null: by percentile and level.
+    /// </summary>
+    public double? Logit { get; init; }
+
+    /// <summary>
+    /// Deviation of a Gaussian that the map is smoothed by before the threshold, in pixels of the resolution that the
+    /// rule acts at; 0: not at all.
+    /// </summary>
+    public double Smoothing { get; init; }
 
     /// <summary>
     /// The side of the square that has to fit into what is kept (1 keeps everything), in pixels of the resolution that
@@ -42,11 +57,13 @@ public sealed record CamMaskRule
     {
         Pixels.Check("CamMaskRule", nameof(map), map.Length, height, width);
         Pixels.Check("CamMaskRule", nameof(mask), mask.Length, newHeight, newWidth);
+        if (Logit is not null)
+            throw new ArgumentException("CamMaskRule: this rule is about logits, of which an 8-bit map has none");
         double threshold = Threshold(map);
         if (AtMapResolution)
         {
             byte[] small = new byte[map.Length], opened = new byte[map.Length];
-            Above(map, threshold, small);
+            Above(map, height, width, threshold, small);
             Morphology.Open(small, height, width, Opening, opened);
             CvResize.Linear(opened, height, width, 1, newHeight, newWidth, mask);
         }
@@ -54,8 +71,39 @@ public sealed record CamMaskRule
         {
             byte[] large = new byte[mask.Length];
             CvResize.Linear(map, height, width, 1, newHeight, newWidth, large);
-            Above(large, threshold, large);
+            Above(large, newHeight, newWidth, threshold, large);
             Morphology.Open(large, newHeight, newWidth, Opening, mask);
+        }
+    }
+
+    /// <summary>The mask, 0 or 1, by a rule with <see cref="Logit"/>.</summary>
+    /// <param name="logits">(height, width): the classifier's at each position.</param>
+    /// <param name="height">Rows of the map.</param>
+    /// <param name="width">Columns of the map.</param>
+    /// <param name="newHeight">Rows of the patch.</param>
+    /// <param name="newWidth">Columns of the patch.</param>
+    /// <param name="mask">(newHeight, newWidth).</param>
+    public void Apply(
+        ReadOnlySpan<float> logits, int height, int width, int newHeight, int newWidth, Span<byte> mask)
+    {
+        Pixels.Check("CamMaskRule", nameof(logits), logits.Length, height, width);
+        Pixels.Check("CamMaskRule", nameof(mask), mask.Length, newHeight, newWidth);
+        double threshold = Logit
+            ?? throw new ArgumentException("CamMaskRule: this rule is about an 8-bit map, not about logits");
+        if (AtMapResolution)
+        {
+            byte[] small = new byte[logits.Length], opened = new byte[logits.Length];
+            Above(logits, height, width, threshold, small);
+            Morphology.Open(small, height, width, Opening, opened);
+            CvResize.Linear(opened, height, width, 1, newHeight, newWidth, mask);
+        }
+        else
+        {
+            float[] large = new float[mask.Length];
+            byte[] above = new byte[mask.Length];
+            CvResize.Linear(logits, height, width, 1, newHeight, newWidth, large);
+            Above(large, newHeight, newWidth, threshold, above);
+            Morphology.Open(above, newHeight, newWidth, Opening, mask);
         }
     }
 
@@ -69,8 +117,22 @@ public sealed record CamMaskRule
         return Math.Max(Preprocess.Percentile.Of<byte>(values, Percentile), Level);
     }
 
-    static void Above(ReadOnlySpan<byte> values, double threshold, Span<byte> mask)
+    void Above(ReadOnlySpan<byte> values, int height, int width, double threshold, Span<byte> mask)
     {
-        for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(values[i] > threshold ? 1 : 0);
+        if (Smoothing == 0)
+        {
+            for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(values[i] > threshold ? 1 : 0);
+            return;
+        }
+        float[] exact = new float[values.Length];
+        for (int i = 0; i < exact.Length; i++) exact[i] = values[i];
+        Above(exact, height, width, threshold, mask);
+    }
+
+    void Above(ReadOnlySpan<float> values, int height, int width, double threshold, Span<byte> mask)
+    {
+        float[] smooth = new float[values.Length];
+        GaussianBlur.Apply(values, height, width, Smoothing, smooth);
+        for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(smooth[i] > threshold ? 1 : 0);
     }
 }

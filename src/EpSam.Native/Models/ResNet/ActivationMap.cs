@@ -19,11 +19,27 @@ public sealed record ActivationMap(byte[] Map, int Height, int Width, int ImageH
     /// <summary>Whether no position shows tumour at all.</summary>
     public bool IsEmpty => !Map.AsSpan().ContainsAnyExcept((byte)0);
 
+    /// <summary>
+    /// The same map with the classifier's probability at each position, 0 to 255: between images its values are
+    /// comparable, and an image without tumour is dark.
+    /// </summary>
+    public ActivationMap OfProbabilities() => this with
+    {
+        Map = [.. (Logits ?? throw new InvalidOperationException("a map that was read from a file has no logits"))
+            .Select(logit => (byte)(255 / (1 + Math.Exp(-logit))))],
+    };
+
     /// <summary>A first mask of the image by a rule, 0 or 1.</summary>
     public byte[] Mask(CamMaskRule rule)
     {
         byte[] mask = new byte[ImageHeight * ImageWidth];
-        rule.Apply(Map, Height, Width, ImageHeight, ImageWidth, mask);
+        if (rule.Logit is null) rule.Apply(Map, Height, Width, ImageHeight, ImageWidth, mask);
+        else
+        {
+            float[] logits = Logits
+                ?? throw new InvalidOperationException("a map that was read from a file has no logits for this rule");
+            rule.Apply(logits, Height, Width, ImageHeight, ImageWidth, mask);
+        }
         return mask;
     }
 

@@ -2,6 +2,7 @@
 // and where. Everything a call needs lies in one arena whose size was known before it was allocated.
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Nn;
+using EpSam.Native.Preprocess;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 
@@ -124,7 +125,7 @@ public sealed class PatchClassifier : IDisposable
         ReadOnlySpan<byte> images, int count, int height, int width, CancellationToken cancel = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        Check(images.Length, count, height, width);
+        Check(images.Length, count, height, width, height, width);
         _arena.Gpu.MakeCurrent();
         PatchScore[] scores = new PatchScore[count];
         for (int first = 0; first < count; first += Options.Batch)
@@ -143,15 +144,34 @@ public sealed class PatchClassifier : IDisposable
     /// <param name="width">Its columns.</param>
     /// <param name="wholeStage">By the features of all of the last stage, which the last layer was trained on. EP-SAM
     /// takes its first block's.</param>
+    /// <param name="scale">The image is resized by this first: tissue should be as large as it was when the classifier
+    /// was trained.</param>
     /// <exception cref="ArgumentException">There is no such image, or it is larger than was planned for.</exception>
-    public ActivationMap Cam(ReadOnlySpan<byte> rgb, int height, int width, bool wholeStage = false)
+    public ActivationMap Cam(ReadOnlySpan<byte> rgb, int height, int width, bool wholeStage = false, double scale = 1)
     {
-        Check(rgb.Length, 1, height, width);
+        (int rows, int columns) = Scaled(height, width, scale);
+        Check(rgb.Length, 1, height, width, rows, columns);
         _arena.Gpu.MakeCurrent();
-        (byte[] map, float[] mean) = Network.Cam(rgb, height, width, wholeStage);
+        ReadOnlySpan<byte> seen = rgb;
+        if ((rows, columns) != (height, width))
+        {
+            byte[] resized = new byte[3 * rows * columns];
+            Resample.PillowBilinear(rgb, height, width, 3, rows, columns, resized);
+            seen = resized;
+        }
+        (byte[] map, float[] mean) = Network.Cam(seen, rows, columns, wholeStage);
         for (int i = 0; i < mean.Length; i++) mean[i] += HeadBias;
-        return new(map, (height + 15) / 16, (width + 15) / 16, height, width) { Logits = mean };
+        return new(map, (rows + 15) / 16, (columns + 15) / 16, height, width) { Logits = mean };
     }
+
+    /// <summary>The size that an image of <see cref="Cam"/> is resized to: what memory has to be planned for.</summary>
+    public static (int Height, int Width) Scaled(int height, int width, double scale)
+    {
+        if (scale is not (> 0 and <= 16)) throw new ArgumentException($"a scale is above 0 and at most 16, got {scale}");
+        return (Side(height, scale), Side(width, scale));
+    }
+
+    static int Side(int side, double scale) => side < 1 ? side : (int)Math.Max(1, Math.Round(side * scale));
 
     /// <summary>Frees the device memory.</summary>
     public void Dispose()
@@ -160,16 +180,16 @@ public sealed class PatchClassifier : IDisposable
         _arena.Dispose();
     }
 
-    void Check(int length, int count, int height, int width)
+    void Check(int length, int count, int height, int width, int rows, int columns)
     {
         if (height < 1 || width < 1 || length != 3L * count * height * width)
         {
             throw new ArgumentException($"{count} x {height} x {width} x 3 bytes were expected, got {length}: an image "
                 + "has at least one pixel, and three bytes for each");
         }
-        if (Math.Max(height, width) > Options.LongerSide || Math.Min(height, width) > Options.ShorterSide)
+        if (Math.Max(rows, columns) > Options.LongerSide || Math.Min(rows, columns) > Options.ShorterSide)
         {
-            throw new ArgumentException($"an image of {height} x {width} is larger than the {Options.LongerSide} x "
+            throw new ArgumentException($"an image of {rows} x {columns} is larger than the {Options.LongerSide} x "
                 + $"{Options.ShorterSide} that memory was planned for: load the classifier with "
                 + $"{nameof(PatchClassifierOptions.LongerSide)} and {nameof(PatchClassifierOptions.ShorterSide)} of the "
                 + "largest image");
