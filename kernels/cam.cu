@@ -1,7 +1,7 @@
 // Class activation maps of an image seen in four orientations (EP-SAM's generate_cam_masks): the turned images, and
-// from their activations the 8-bit map. Each orientation's map is scaled to its own range and cut to 8 bits before it is
-// turned back; the mean of the four is cut again. Integers throughout are the reference's, so none of this may be
-// reordered. upright holds what was turned by 0 and by 180 degrees, sideways what was turned by 90 and by 270.
+// from their activations the 8-bit map. Each orientation's map is scaled to its own range, cut to 8 bits and turned
+// back; the mean of the four is cut again. Integers throughout are the reference's, so none of this may be reordered.
+// upright holds what was turned by 0 and by 180 degrees, sideways what was turned by 90 and by 270.
 #include "common.cuh"
 
 constexpr int Warps = 8, Threads = 32 * Warps;

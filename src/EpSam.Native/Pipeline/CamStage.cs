@@ -25,12 +25,14 @@ public sealed class CamStage : IRunStage
         if (images.Length == 0)
             throw new RunException("there are no images to make masks of: none for training has label 1");
         double scale = ScaleOf(run.Config, run.Data, run.Files);
-        if (scale != 1) run.Observer.Note(FormattableString.Invariant($"the classifier sees images scaled by {scale:0.####}"));
+        if (scale != 1)
+            run.Observer.Note(FormattableString.Invariant($"the classifier sees images scaled by {scale:0.####}"));
         PatchClassifierOptions options = new PatchClassifierOptions
         {
             Precision = run.Config.Precision == "bf16" ? DType.BF16 : DType.F32,
             MemoryBudget = run.Config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
-        }.For(images.Select(i => run.Files.ReadSize(i.Path)).Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
+        }.For(images.Select(i => run.Files.ReadSize(i.Path))
+            .Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
         using PatchClassifier classifier = PatchClassifier.Load(run.Gpu, run.Folder.Classifier, options);
         double[] shares = MakeAll(run, classifier, images, scale);
         return new(Figures(run, images, shares), classifier.Plan.Peak, classifier.MeasuredPeak);

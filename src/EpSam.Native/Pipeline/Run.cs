@@ -51,7 +51,7 @@ public sealed class Run : IDisposable
 
     /// <summary>All stages of a run in order.</summary>
     public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) =>
-        [new ClassifierStage(), new ReportStage()];
+        [new ClassifierStage(), new CamStage(), new ReportStage()];
 
     /// <summary>
     /// Begins a run, or takes up the one in the folder: reads the configuration, finds and checks the data set, and

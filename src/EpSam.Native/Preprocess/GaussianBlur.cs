@@ -8,7 +8,9 @@ public static class GaussianBlur
 {
     const double CutOff = 4;
 
-    /// <summary>Smooths (height, width) with a deviation in pixels, 0 or more; the destination may be the source.</summary>
+    /// <summary>
+    /// Smooths (height, width) with a deviation in pixels, 0 or more; the destination may be the source.
+    /// </summary>
     public static void Apply(ReadOnlySpan<float> source, int height, int width, double deviation,
         Span<float> destination)
     {

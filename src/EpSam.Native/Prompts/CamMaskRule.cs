@@ -1,8 +1,8 @@
 // How a class activation map becomes a first mask (EP-SAM, generate_cam_masks). The two published rules differ in the
 // percentile, the opening and in whether they act before or after the map is resized. The reference asks for Lanczos
-// resizing but hands the flag to another parameter: OpenCV interpolates linearly, and so do we. The general rule may
-// instead threshold the classifier's own logit at each position: a map that is stretched to its own range has lost where
-// the classifier draws the line, and an image without tumour then gets a mask like any other.
+// resizing but hands the flag to another parameter: OpenCV interpolates linearly, and so do we. A general rule may
+// instead threshold the classifier's own logit at each position: a map that is stretched to its own range has lost
+// where the classifier draws the line, and an image without tumour then gets a mask like any other.
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Prompts;

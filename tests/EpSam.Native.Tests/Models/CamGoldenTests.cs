@@ -1,6 +1,6 @@
 // EP-SAM's activation maps from pixels to masks against the recorded numbers of the reference code (set s04), by
 // the public class. Full width on large images takes minutes with the virtual GPU's checks, so that all have them only
-// where it is asked for (Explicit), the small one always. How far each step may be off is what the set's meta.json says:
+// where it is asked for (Explicit), the small one always. How far each step may be off is what meta.json says:
 // its tolerances for floats, one level of 255 where a float is that near to the next level, one level where an
 // orientation differs, half a percent of a mask's pixels. What follows from a recorded map is exact: CamMaskTests.
 using EpSam.Cases;
@@ -125,7 +125,8 @@ public sealed class CamGoldenTests
         byte[] average = golden.Read<byte>($"{name}/avg_u8"), onTheHost = new byte[size];
         for (int i = 0; i < size; i++)
         {
-            Assert.That(Math.Abs(map.Map[i] - average[i]), Is.LessThanOrEqualTo(mayDiffer[i] ? 1 : 0), $"{name} at {i}");
+            int off = Math.Abs(map.Map[i] - average[i]);
+            Assert.That(off, Is.LessThanOrEqualTo(mayDiffer[i] ? 1 : 0), $"{name} at {i}");
             Assert.That(average[i], Is.EqualTo((byte)golden.Read<double>($"{name}/avg_float64")[i]));
         }
         TestContext.Out.WriteLine($"{name}: {mayDiffer.Count(d => d)} of {size} positions may differ by one level");

@@ -130,7 +130,7 @@ public sealed class PatchClassifierTests
         Assert.That(activations[..20], Is.EqualTo(first[40..60]), "a turned image's first orientation is the third's");
     }
 
-    // GAP and the last layer are both linear: the mean over positions of what the last layer makes of each is its logit.
+    // GAP and the last layer are linear: the mean over positions of what the last layer makes of each is the logit.
     [Test]
     public void Logits_OfTheWholeStage_HaveTheImagesLogitAsMean()
     {

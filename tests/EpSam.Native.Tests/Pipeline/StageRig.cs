@@ -71,9 +71,22 @@ internal sealed class StageRig : IRunObserver, IImageFiles, IDisposable
         return Find(path);
     }
 
-    Picture IImageFiles.ReadGrey(string path) => Find(path);
+    Picture IImageFiles.ReadGrey(string path) => File.Exists(path) ? Decoded(path) : Find(path);
 
-    byte[] IImageFiles.EncodePng(Picture picture) => picture.Pixels;
+    // Not a PNG: the sizes, then the pixels.
+    byte[] IImageFiles.EncodePng(Picture picture) =>
+    [
+        .. BitConverter.GetBytes(picture.Height), .. BitConverter.GetBytes(picture.Width), (byte)picture.Channels,
+        .. picture.Pixels,
+    ];
+
+    /// <summary>A picture that the run has written.</summary>
+    public static Picture Decoded(string path)
+    {
+        byte[] file = File.ReadAllBytes(path);
+        if (file.Length < 9) throw new ImageFileException($"{path} is cut off");
+        return new(file[9..], BitConverter.ToInt32(file, 0), BitConverter.ToInt32(file, 4), file[8]);
+    }
 
     byte[] IImageFiles.EncodeJpeg(Picture picture, int quality) => picture.Pixels;
 

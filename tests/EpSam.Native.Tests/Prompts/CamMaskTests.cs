@@ -101,6 +101,38 @@ public sealed class CamMaskTests
         Assert.That(mask, Is.EqualTo(new byte[] { 0, 0, 1, 1, 1, 1 })); // above the least value that is not 0
     }
 
+    // The general rule by logits: comparable between images, so that one without tumour has no mask.
+    [Test]
+    public void ApplyLogits_AboveTheThreshold_AreSet()
+    {
+        CamMaskRule rule = new() { Logit = 0.5, Opening = 1 };
+        byte[] mask = new byte[6];
+        rule.Apply([0.5f, 0.51f, -3, 7, 0.4f, float.NaN], 2, 3, 2, 3, mask);
+        Assert.That(mask, Is.EqualTo(new byte[] { 0, 1, 0, 1, 0, 0 }));
+        byte[] large = new byte[64];
+        rule.Apply([-1, 2], 1, 2, 8, 8, large); // linear between the pixels' middles: 0.5 is crossed in the middle
+        for (int i = 0; i < 64; i++) Assert.That(large[i], Is.EqualTo(i % 8 >= 4 ? 1 : 0), $"{i}");
+        (rule with { AtMapResolution = true }).Apply([-1, 2], 1, 2, 2, 4, large.AsSpan(0, 8));
+        byte[] opened = new byte[9];
+        (rule with { Opening = 3 }).Apply([1, 1, 1, 1, 1, 1, 1, 1, 0], 3, 3, 3, 3, opened);
+        Assert.That(opened, Is.All.Zero);
+        Assert.That(() => rule.Apply(new byte[6], 2, 3, 2, 3, mask), Throws.ArgumentException);
+        Assert.That(() => CamMaskRule.Camelyon16.Apply(new float[6], 2, 3, 2, 3, mask), Throws.ArgumentException);
+    }
+
+    [Test]
+    public void Smoothing_BeforeTheThreshold_TakesSpecksAway()
+    {
+        byte[] map = new byte[81], mask = new byte[81];
+        for (int i = 0; i < 81; i++) map[i] = i % 9 < 4 ? (byte)200 : (byte)1;
+        (map[4 * 9 + 1], map[4 * 9 + 7]) = (1, 200);
+        CamMaskRule rule = new() { Percentile = 0, Level = 100, Opening = 1 };
+        rule.Apply(map, 9, 9, 9, 9, mask);
+        Assert.That((mask[4 * 9 + 1], mask[4 * 9 + 7]), Is.EqualTo(((byte)0, (byte)1)));
+        (rule with { Smoothing = 1 }).Apply(map, 9, 9, 9, 9, mask);
+        for (int i = 0; i < 81; i++) Assert.That(mask[i], Is.EqualTo(i % 9 < 4 ? 1 : 0), $"{i}");
+    }
+
     [Test]
     public void Apply_WrongSizes_AreNamed() =>
         Assert.That(() => CamMaskRule.Camelyon16.Apply(new byte[5], 2, 3, 4, 4, new byte[16]),

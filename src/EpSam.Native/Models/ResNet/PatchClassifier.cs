@@ -167,7 +167,8 @@ public sealed class PatchClassifier : IDisposable
     /// <summary>The size that an image of <see cref="Cam"/> is resized to: what memory has to be planned for.</summary>
     public static (int Height, int Width) Scaled(int height, int width, double scale)
     {
-        if (scale is not (> 0 and <= 16)) throw new ArgumentException($"a scale is above 0 and at most 16, got {scale}");
+        if (scale is not (> 0 and <= 16))
+            throw new ArgumentException($"a scale is above 0 and at most 16, got {scale}");
         return (Side(height, scale), Side(width, scale));
     }
 
@@ -191,8 +192,8 @@ public sealed class PatchClassifier : IDisposable
         {
             throw new ArgumentException($"an image of {rows} x {columns} is larger than the {Options.LongerSide} x "
                 + $"{Options.ShorterSide} that memory was planned for: load the classifier with "
-                + $"{nameof(PatchClassifierOptions.LongerSide)} and {nameof(PatchClassifierOptions.ShorterSide)} of the "
-                + "largest image");
+                + $"{nameof(PatchClassifierOptions.LongerSide)} and {nameof(PatchClassifierOptions.ShorterSide)} of "
+                + "the largest image");
         }
     }
 }

@@ -1,4 +1,4 @@
-// Which patch classifier a checkpoint is: width and blocks follow from its shapes, then every name and shape is compared
+// Which patch classifier a checkpoint is: width and blocks follow from its shapes, then names and shapes are compared
 // with what such a model declares, before anything is planned or allocated.
 using System.Globalization;
 using EpSam.Native.Checkpoints;
@@ -30,7 +30,10 @@ internal static class PatchClassifierKeys
             throw Differ($"{what} is no patch classifier but a ResNet of three channels: one that training can begin "
                 + "with (classifier.init)");
         }
-        ResNetAdlConfig config = new() { Width = (int)Math.Min(stem[0], int.MaxValue), Blocks = [.. CountBlocks(source)] };
+        ResNetAdlConfig config = new()
+        {
+            Width = (int)Math.Min(stem[0], int.MaxValue), Blocks = [.. CountBlocks(source)],
+        };
         if (!source.TryGetShape(Head, out Shape head) || head.Rank != 2 || head[0] != 1)
         {
             throw Differ($"{what} is no patch classifier: {Head} must be (1, {32L * config.Width}), found "
