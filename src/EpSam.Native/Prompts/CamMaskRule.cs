@@ -83,7 +83,7 @@ public sealed record CamMaskRule
     /// <param name="newHeight">Rows of the patch.</param>
     /// <param name="newWidth">Columns of the patch.</param>
     /// <param name="mask">(newHeight, newWidth).</param>
-    public void Apply(
+    public void ApplyToLogits(
         ReadOnlySpan<float> logits, int height, int width, int newHeight, int newWidth, Span<byte> mask)
     {
         Pixels.Check("CamMaskRule", nameof(logits), logits.Length, height, width);

@@ -71,10 +71,10 @@ public sealed class CamStageTests
         for (int moment = 1; moment <= 4; moment++)
         {
             // at the last report there is nothing more to do, nor when the last image has been read
-            NUnit.Framework.Constraints.IResolveConstraint end =
-                moment < 4 ? Throws.InstanceOf<OperationCanceledException>() : Throws.Nothing;
-            Interrupted(r => r.CancelAtReport = moment, end);
-            if (moment < 4) Interrupted(r => r.CancelAtReading = moment, end);
+            Interrupted(r => r.CancelAtReport = moment,
+                moment < 4 ? Throws.InstanceOf<OperationCanceledException>() : Throws.Nothing);
+            if (moment < 4)
+                Interrupted(r => r.CancelAtReading = moment, Throws.InstanceOf<OperationCanceledException>());
             Interrupted(r => r.KillAtReport = moment, Throws.TypeOf<KilledException>());
             Interrupted(r => r.FailAtReading = moment,
                 Throws.TypeOf<RunException>().With.Message.Contains("it is cut off. The masks made so far stay"));
@@ -135,7 +135,7 @@ public sealed class CamStageTests
         Assert.That((shown.Height, shown.Width), Is.EqualTo((8, 5)));
         Assert.That(shown.Pixels, Is.EqualTo(map.Logits!.Select(l => (byte)(255 / (1 + Math.Exp(-l))))));
         byte[] expected = new byte[2400];
-        cam.General.Apply(map.Logits, 8, 5, 60, 40, expected);
+        cam.General.ApplyToLogits(map.Logits, 8, 5, 60, 40, expected);
         Assert.That(mask.Pixels.Select(v => v / 255), Is.EqualTo(expected.Select(v => (int)v)));
         Assert.That((mask.Height, mask.Width), Is.EqualTo((60, 40)));
         Assert.That(result.PeakBytes, Is.LessThanOrEqualTo(result.PlannedBytes));

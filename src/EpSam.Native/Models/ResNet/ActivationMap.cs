@@ -38,7 +38,7 @@ public sealed record ActivationMap(byte[] Map, int Height, int Width, int ImageH
         {
             float[] logits = Logits
                 ?? throw new InvalidOperationException("a map that was read from a file has no logits for this rule");
-            rule.Apply(logits, Height, Width, ImageHeight, ImageWidth, mask);
+            rule.ApplyToLogits(logits, Height, Width, ImageHeight, ImageWidth, mask);
         }
         return mask;
     }
