@@ -108,6 +108,7 @@ public sealed class ClassifierStageTests
     }
 
     [Test]
+    [Category("Slow")]
     public void Training_OverBudgetOrDiverging_SaysWhatToDo()
     {
         using StageRig rig = Rig(Tiny with { MemoryBudget = "2MiB" }, CheckFlags.All);
@@ -135,6 +136,7 @@ public sealed class ClassifierStageTests
     }
 
     [Test]
+    [Category("Slow")]
     public void Reset_OfTheStage_BeginsAnew()
     {
         RunConfig config = Tiny with { Classifier = Tiny.Classifier with { Epochs = 1 } };

@@ -45,6 +45,7 @@ public sealed class ClassifierTrainerTests
     }
 
     [Test]
+    [Category("Slow")]
     public void Step_OfAFewImages_LearnsThem() => With(Options, trainer =>
     {
         float first = trainer.Step(Images(Batch), Labels(Batch), Drops), last = first;
@@ -87,6 +88,7 @@ public sealed class ClassifierTrainerTests
     });
 
     [Test]
+    [Category("Slow")]
     public void LoadState_OfASavedOne_GoesOnWithTheSameBits()
     {
         string path = Path.Combine(Path.GetTempPath(), $"state-{Guid.NewGuid():N}.safetensors");
