@@ -52,6 +52,8 @@ public sealed class RunFolder(string path)
     /// <summary>Results on a part of the data: masks of a kind ("cam", "round2") by image, 0 and 255.</summary>
     public string Prediction(Split split, string kind, string image) =>
         In("predictions", split.ToString().ToLowerInvariant(), kind, image + ".png");
+    /// <summary>All results on validation and test images.</summary>
+    public string Predictions => In("predictions");
     /// <summary>The classifier's scores of the labelled patches of a part of the data.</summary>
     public string Scores(Split split) => In("predictions", split.ToString().ToLowerInvariant(), "patches.csv");
     /// <summary>Figures by image, of all parts and kinds.</summary>

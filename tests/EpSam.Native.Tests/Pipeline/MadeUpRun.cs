@@ -39,13 +39,15 @@ internal sealed class VipsFiles : IImageFiles
     static Picture Of(Raster raster, int channels) => new(raster.Pixels, raster.Height, raster.Width, channels);
 }
 
-/// <summary>Says nothing, but keeps what it is told.</summary>
+/// <summary>Says nothing, but keeps what it is told, and may do something at a report of progress.</summary>
 internal sealed class Silent : IRunObserver
 {
-    sealed class Progress : IWorkProgress
+    sealed class Progress(Silent observer) : IWorkProgress
     {
         public void Report(long done, string figures = "")
         {
+            observer.Reports++;
+            if (observer.At is (int at, Action act) && observer.Reports == at) act();
         }
 
         public void Dispose()
@@ -55,7 +57,11 @@ internal sealed class Silent : IRunObserver
 
     public List<string> Told { get; } = [];
 
-    public IWorkProgress Begin(string what, long total, string unit) => new Progress();
+    public int Reports { get; private set; }
+
+    public (int Report, Action Act)? At { get; init; }
+
+    public IWorkProgress Begin(string what, long total, string unit) => new Progress(this);
 
     public void Note(string line) => Told.Add(line);
 
@@ -68,8 +74,10 @@ internal sealed class MadeUpRun
 
     readonly VipsFiles _files = new();
 
+    public IImageFiles Files => _files;
+
     public RunFolder Folder { get; }
-    public RunConfig Config { get; }
+    public RunConfig Config { get; set; }
     public PatchSet Set { get; }
 
     public MadeUpRun(string root, int images = 10)
@@ -138,7 +146,7 @@ internal sealed class MadeUpRun
     }
 
     /// <summary>Initial masks of all images, and of the rounds.</summary>
-    public void Masks()
+    public void Masks(bool withRounds = true)
     {
         for (int i = 0; i < Set.Images.Count; i++)
         {
@@ -153,7 +161,7 @@ internal sealed class MadeUpRun
             }
             Write(Folder.Cam(image.Name), new Picture(cam, 12, 12, 1));
             Write(Folder.InitialMask(image.Name), new Picture(Disc(x + 14, y - 9, r * 0.8), Side, Side, 1));
-            for (int round = 0; round <= Config.Decoder.Rounds; round++)
+            for (int round = 0; withRounds && round <= Config.Decoder.Rounds; round++)
             {
                 double off = 9 - 2 * round + n % 3;
                 Picture mask = new(Disc(x + off, y, r * (1 + 0.02 * n)), Side, Side, 1);
@@ -162,7 +170,7 @@ internal sealed class MadeUpRun
                 else if (n % 4 != round) Write(Folder.PseudoMask(round, image.Name), mask);
             }
         }
-        for (int round = 0; round < Config.Decoder.Rounds; round++)
+        for (int round = 0; withRounds && round < Config.Decoder.Rounds; round++)
         {
             StringBuilder csv = new("image,score,kept\n");
             foreach ((SourceImage image, int n) in Set.Of(Split.Train).Select((image, n) => (image, n)))
