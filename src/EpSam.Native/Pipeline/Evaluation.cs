@@ -41,6 +41,7 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
             if (set.Of(split).Any()) parts[Name(split)] = Part(split, colour);
             else _notes.Add($"There is no {Name(split)} set.");
         }
+        if (PseudoMasks() is JsonObject pseudo) parts[Name(Split.Train)] = new JsonObject { ["pseudo_masks"] = pseudo };
         JsonObject all = new()
         {
             ["definitions"] = Definitions(), ["parts"] = parts,
@@ -67,6 +68,8 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
         ["whole_images"] = "images by their highest patch; an image has tumour when a patch has",
         ["masks.cam"] = "initial masks, from activation maps alone",
         ["masks.roundN"] = "SAM with the decoder of round N, prompted by points that the activation map weighs",
+        ["train.pseudo_masks.roundN"] = "pseudo masks that round N kept, of training images with a true mask; initial_dice "
+            + "is of the initial masks of the same images",
         ["masks.all_tumour"] = "trivial: every pixel",
         ["masks.colour, masks.colour_pooled"] = "trivial: the one threshold on one smoothed colour channel with the "
             + "highest mean Dice, or the highest Dice of all pixels, chosen with the truth of the very images it is "
@@ -203,6 +206,37 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
             _notes.Add($"{count} of {judged.Length} {Name(split)} images have no mask of {EvaluationKind.Title(kind)} "
                 + "and are left out of its figures.");
         return masks;
+    }
+
+    // How good the masks were that the next round learned from; nothing was chosen by this.
+    JsonObject? PseudoMasks()
+    {
+        SourceImage[] images = [.. set.Of(Split.Train).Where(i => i.MaskPath is not null && i.Label == 1)];
+        Dictionary<int, (MaskTally Kept, MaskTally Initial)> rounds = [];
+        foreach (SourceImage image in images)
+        {
+            cancel.ThrowIfCancellationRequested();
+            int[] kept = [.. Enumerable.Range(0, config.Decoder.Rounds + 1)
+                .Where(r => File.Exists(folder.PseudoMask(r, image.Name)))];
+            if (kept.Length == 0 || !File.Exists(folder.InitialMask(image.Name))) continue;
+            (Picture picture, byte[] truth) = Read(image);
+            MaskOverlap initial = MaskOverlap.Of(ReadMask(folder.InitialMask(image.Name), picture), truth);
+            foreach (int round in kept)
+            {
+                if (!rounds.TryGetValue(round, out var tallies)) rounds[round] = tallies = (new(), new());
+                tallies.Kept.Add(MaskOverlap.Of(ReadMask(folder.PseudoMask(round, image.Name), picture), truth));
+                tallies.Initial.Add(initial);
+            }
+        }
+        if (rounds.Count == 0) return null;
+        JsonObject result = [];
+        foreach ((int round, (MaskTally kept, MaskTally initial)) in rounds.OrderBy(r => r.Key))
+        {
+            JsonObject figures = MaskFigureText.Of(kept.Figures);
+            figures["initial_dice"] = MaskFigureText.Number(initial.Figures.Dice);
+            result[EvaluationKind.OfRound(round)] = figures;
+        }
+        return result;
     }
 
     IEnumerable<(string Kind, string Path)> MaskFiles(Split split, SourceImage image)

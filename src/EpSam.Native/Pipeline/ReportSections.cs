@@ -246,16 +246,20 @@ internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles
         if (data.PseudoMasks.Count == 0) return;
         page.Add($"<section><h2>Pseudo masks of the training images</h2><table><tr><th>made by</th>"
             + $"<th class=\"n\">images</th><th class=\"n\">kept</th><th class=\"n\">share kept</th>"
-            + $"<th class=\"n\">mean score</th></tr>");
+            + $"<th class=\"n\">mean score</th><th class=\"n\">Dice of<br/>those kept *</th>"
+            + $"<th class=\"n\">Dice of their<br/>initial masks *</th></tr>");
         foreach (IGrouping<int, PseudoMaskLine> round in data.PseudoMasks.GroupBy(m => m.Round))
         {
             int count = round.Count(), kept = round.Count(m => m.IsKept);
+            JsonNode? truth = data.Part(Split.Train)?["pseudo_masks"]?[EvaluationKind.OfRound(round.Key)];
             page.Add($"<tr><td>round {round.Key}</td><td class=\"n\">{count}</td><td class=\"n\">{kept}</td>"
                 + $"<td class=\"n\">{100.0 * kept / count:F0} %</td>"
-                + $"<td class=\"n\">{round.Average(m => m.Score):F4}</td></tr>");
+                + $"<td class=\"n\">{round.Average(m => m.Score):F4}</td>"
+                + $"{N(truth?["dice"])}{N(truth?["initial_dice"])}</tr>");
         }
         page.Add($"</table><p class=\"note\">Score: the share of a predicted mask that lies in the initial mask. From "
-            + $"{data.Config.Decoder.KeepFrom:0.###} on it is kept for the next round.</p></section>");
+            + $"{data.Config.Decoder.KeepFrom:0.###} on it is kept for the next round. * Of images with a true mask; "
+            + $"nothing was chosen by it.</p></section>");
     }
 
     /// <summary>Times, and device memory over each stage.</summary>

@@ -5,6 +5,7 @@ using System.Xml;
 using System.Xml.Linq;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Tests.Imaging;
+using EpSam.Native.Training;
 
 namespace EpSam.Native.Tests.Pipeline;
 
@@ -74,6 +75,17 @@ public sealed class ReportTests
             Assert.That(cells[row + 1], Is.EqualTo("10"));
             Assert.That(cells[row + 2], Is.EqualTo(dice.ToString("F4", CultureInfo.InvariantCulture)), kind.Key);
             Assert.That(cells[row + 6], Is.EqualTo(pooled.ToString("F4", CultureInfo.InvariantCulture)), kind.Key);
+        }
+
+        // pseudo masks against the truth: as counted here
+        XElement pseudo = page.Descendants("section").Single(e => e.Element("h2")!.Value.StartsWith("Pseudo masks"));
+        foreach (int round in new[] { 0, 1, 2 })
+        {
+            double dice = run.Set.Of(Split.Train).Where(i => File.Exists(run.Folder.PseudoMask(round, i.Name)))
+                .Average(i => Metrics.Dice(run.Files.ReadGrey(run.Folder.PseudoMask(round, i.Name)).Pixels,
+                    run.Files.ReadGrey(i.MaskPath!).Pixels));
+            string[] row = [.. pseudo.Descendants("tr").ElementAt(1 + round).Elements("td").Select(td => td.Value)];
+            Assert.That(row[5], Is.EqualTo(dice.ToString("F4", CultureInfo.InvariantCulture)));
         }
 
         // every figure of metrics.csv is a dot
