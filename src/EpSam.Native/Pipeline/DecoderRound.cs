@@ -76,7 +76,7 @@ internal sealed class DecoderRound : IDisposable
         try
         {
             run.Folder.KeepTimeline(name, _trainer.Plan);
-            _cache = Cache(sam);
+            _cache = EmbeddingCache.Of(run, _trainer, sam);
             Resume();
         }
         catch
@@ -265,14 +265,6 @@ internal sealed class DecoderRound : IDisposable
             _digests.Add(image.Name, digest = EmbeddingCache.ImageDigest(rgb = _images.Rgb(image)));
         return _cache.Get(digest, change.Orientation,
             () => Encode(change.Orientation.Apply(rgb ?? _images.Rgb(image))));
-    }
-
-    EmbeddingCache Cache(IParameterSource sam)
-    {
-        long room = _config.Cache == "0" ? 0 : Sizes.Parse(_config.Cache);
-        string how = $"{_trainer.Config} {string.Join(' ', _trainer.Config.GlobalBlocks)} {_run.Config.Precision}";
-        string weights = room == 0 ? "" : EmbeddingCache.WeightsDigest(sam, how);
-        return new EmbeddingCache(_run.Folder.Cache, room, weights, _trainer.EmbeddingBytes, _run.Observer.Warn);
     }
 
     byte[] Encode(Picture rgb) => _trainer.Encode(rgb.Pixels, rgb.Height, rgb.Width);

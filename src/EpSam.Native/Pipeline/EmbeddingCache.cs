@@ -45,6 +45,15 @@ public sealed class EmbeddingCache
         MakeRoom(0);
     }
 
+    /// <summary>A run's, for what this trainer encodes with these weights.</summary>
+    internal static EmbeddingCache Of(RunContext run, Training.DecoderTrainer trainer, IParameterSource sam)
+    {
+        long room = run.Config.Decoder.Cache == "0" ? 0 : Runtime.Sizes.Parse(run.Config.Decoder.Cache);
+        string how = $"{trainer.Config} {string.Join(' ', trainer.Config.GlobalBlocks)} {run.Config.Precision}";
+        string weights = room == 0 ? "" : WeightsDigest(sam, how);
+        return new EmbeddingCache(run.Folder.Cache, room, weights, trainer.EmbeddingBytes, run.Observer.Warn);
+    }
+
     /// <summary>Embeddings that were found.</summary>
     public long Hits { get; private set; }
 

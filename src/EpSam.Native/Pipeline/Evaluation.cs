@@ -168,6 +168,10 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
             _notes.Add($"{images.Length - judged.Length} of {images.Length} {Name(split)} images have no true mask and "
                 + "are left out of Dice and IoU.");
         part["masks"] = Masks(split, judged);
+        bool hasRounds = part["masks"]!.AsObject().Any(m => EvaluationKind.RoundOf(m.Key) is not null);
+        if (split == Split.Val && hasRounds && config.Decoder.Validation == DecoderValidation.Truth)
+            _notes.Add("The best epoch of each round was chosen by the true masks of the validation images, which favours "
+                + "the rounds' figures on them (decoder.validation; a test set is free of it).");
         return part;
     }
 

@@ -1,7 +1,9 @@
 // The stage that judges: scores of labelled patches and masks of every round are made for validation and test images as
 // for any image, without their labels or truth, and put on the disk; then Evaluation compares. What is on the disk when
 // it is interrupted is not made again.
+using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.ResNet;
+using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
 using EpSam.Native.Training;
@@ -104,7 +106,10 @@ public sealed class EvaluationStage : IRunStage
             Batch = 1, Points = run.Config.Decoder.Points, Precision = PrecisionOf(run.Config),
             MemoryBudget = BudgetOf(run.Config), UnscaledPoints = run.Config.Compat.UnscaledPoints,
         }.For(images.Select(i => run.Files.ReadSize(i.Path)));
-        using DecoderTrainer decoder = DecoderTrainer.Load(run.Gpu, run.Sam, options);
+        using StateDict file = Checkpoint.Open(run.Sam);
+        CheckpointParameters sam = new(file);
+        using DecoderTrainer decoder = DecoderTrainer.Load(run.Gpu, sam, options, null, run.Sam);
+        EmbeddingCache cache = EmbeddingCache.Of(run, decoder, sam);
         run.Folder.KeepTimeline("evaluate", decoder.Plan);
         using IWorkProgress progress =
             run.Observer.Begin("masks of validation and test images", images.Length, "images");
@@ -112,7 +117,7 @@ public sealed class EvaluationStage : IRunStage
         foreach (SourceImage[] part in images.Chunk(Together))
         {
             (byte[] Embedding, (int X, int Y)[] Points, Picture Initial)?[] prompts =
-                [.. part.Select(i => Prompt(run, i, decoder))];
+                [.. part.Select(i => Prompt(run, i, decoder, cache))];
             foreach (int round in rounds)
             {
                 decoder.LoadDecoder(run.Folder.Decoder(round));
@@ -136,7 +141,8 @@ public sealed class EvaluationStage : IRunStage
         !File.Exists(run.Folder.Prediction(image.Split, EvaluationKind.OfRound(round), image.Name));
 
     // An empty initial mask has no points: nothing is asked for, the mask is empty. (The reference asks for (0, 0).)
-    static (byte[], (int X, int Y)[], Picture)? Prompt(RunContext run, SourceImage image, DecoderTrainer decoder)
+    static (byte[], (int X, int Y)[], Picture)? Prompt(RunContext run, SourceImage image, DecoderTrainer decoder,
+        EmbeddingCache cache)
     {
         run.Cancel.ThrowIfCancellationRequested();
         if (!File.Exists(run.Folder.InitialMask(image.Name)) || !File.Exists(run.Folder.Cam(image.Name))) return null;
@@ -146,7 +152,8 @@ public sealed class EvaluationStage : IRunStage
             throw new RunException($"the initial mask of {image.Name} has {initial.Width} x {initial.Height} pixels, "
                 + $"its image {rgb.Width} x {rgb.Height}: the image has changed since; run the stage masks again");
         if (!initial.Pixels.AsSpan().ContainsAnyExcept((byte)0)) return ([], [], initial);
-        byte[] embedding = decoder.Encode(rgb.Pixels, rgb.Height, rgb.Width);
+        byte[] embedding = cache.Get(EmbeddingCache.ImageDigest(rgb), DecoderAugmentation.None.Orientation,
+            () => decoder.Encode(rgb.Pixels, rgb.Height, rgb.Width));
         return (embedding, CamPoints.Of(cam, initial, run.Config.Decoder, image.Name), initial);
     }
 
