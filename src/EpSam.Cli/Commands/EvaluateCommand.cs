@@ -1,5 +1,6 @@
 // epsam evaluate: how good masks are. With --predictions and --truth: two folders of masks, put together by their names
-// without endings. Prints a line for each image and the means; with --out NAME.csv and NAME.json are written.
+// without endings; with --classifier and --data: models (EvaluateModels). Prints a line for each image and the means;
+// with --out NAME.csv and NAME.json are written.
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
@@ -29,10 +30,12 @@ internal static class EvaluateCommand
 
     public static Command Create()
     {
-        Command command = new("evaluate", "Compare masks with the truth: Dice and IoU, by image and on average.")
+        Command command = new("evaluate",
+            "Compare masks with the truth, or models on a data set: Dice, IoU, accuracy, AUC, by image and on average.")
         {
             Predictions, Truth, NormalIsTumour, Out, SamFlags.Json, SamFlags.Quiet,
         };
+        EvaluateModels.AddTo(command);
         command.SetAction(Run);
         return command;
     }
@@ -40,13 +43,17 @@ internal static class EvaluateCommand
     static int Run(ParseResult parsed)
     {
         string? predictions = parsed.GetValue(Predictions), truth = parsed.GetValue(Truth);
-        if (predictions is null || truth is null)
-            throw UserError.Usage("give --predictions DIR and --truth DIR");
+        bool isOfModels = EvaluateModels.IsMeant(parsed);
+        if (isOfModels && (predictions is not null || truth is not null))
+            throw UserError.Usage("give masks (--predictions, --truth) or models (--classifier, --data), not both");
+        if (!isOfModels && (predictions is null || truth is null))
+            throw UserError.Usage("give --predictions DIR and --truth DIR, or --classifier C and --data DIR");
         Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error,
             parsed.GetValue(SamFlags.Json), parsed.GetValue(SamFlags.Quiet));
         _ = ImageReader.LibraryVersion;
         string? target = Base(parsed.GetValue(Out));
-        MaskPairs pairs = MaskPairs.Of(predictions, truth);
+        if (isOfModels) return EvaluateModels.Run(parsed, reporter, target);
+        MaskPairs pairs = MaskPairs.Of(predictions!, truth!);
         foreach (string note in pairs.Notes()) reporter.Note(note);
         CancellationToken cancel = Invocation.CancelOf(parsed);
         List<(string Image, MaskOverlap Overlap)> images = [];
@@ -54,7 +61,7 @@ internal static class EvaluateCommand
         reporter.Work(() => Compare(pairs, parsed.GetValue(NormalIsTumour), reporter, images, failed, cancel));
         MaskTally tally = new();
         foreach ((_, MaskOverlap overlap) in images) tally.Add(overlap);
-        string json = MaskFiles.Json(Result(predictions, truth, pairs, images, failed, tally.Figures));
+        string json = MaskFiles.Json(Result(predictions!, truth!, pairs, images, failed, tally.Figures));
         if (target is not null)
         {
             OutputFiles.Write(

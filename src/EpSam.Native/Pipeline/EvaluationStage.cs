@@ -21,15 +21,16 @@ public sealed class EvaluationStage : IRunStage
     /// <inheritdoc/>
     public StageResult Run(RunContext run)
     {
-        (long planned, long peak) = (0, 0);
-        Add(Classify(run));
-        Add(Segment(run));
+        (long planned, long peak) = Predict(run);
         Evaluation evaluation = new(run.Folder, run.Config, run.Data, run.Files, run.Observer, run.Cancel);
         return new StageResult(evaluation.Write(), planned, peak);
+    }
 
-        // One after the other: the larger counts.
-        void Add((long Planned, long Peak) memory) =>
-            (planned, peak) = (Math.Max(planned, memory.Planned), Math.Max(peak, memory.Peak));
+    /// <summary>Puts scores and masks on the disk. Gives the memory planned and used.</summary>
+    internal (long Planned, long Peak) Predict(RunContext run)
+    {
+        (long Planned, long Peak) scores = Classify(run), masks = Segment(run);   // one after the other
+        return (Math.Max(scores.Planned, masks.Planned), Math.Max(scores.Peak, masks.Peak));
     }
 
     /// <inheritdoc/>
@@ -42,7 +43,7 @@ public sealed class EvaluationStage : IRunStage
 
     // --- scores of patches
 
-    static (long, long) Classify(RunContext run)
+    static (long Planned, long Peak) Classify(RunContext run)
     {
         Split[] open = [.. Judged.Where(s =>
             PatchScores.ReadInOrder(run.Folder, run.Data, s).Count < run.Data.PatchesOf(s).Count())];
@@ -95,7 +96,7 @@ public sealed class EvaluationStage : IRunStage
 
     const int Together = 16;   // images whose embeddings are held while decoders change
 
-    static (long, long) Segment(RunContext run)
+    static (long Planned, long Peak) Segment(RunContext run)
     {
         int[] rounds = [.. Enumerable.Range(0, run.Config.Decoder.Rounds + 1)
             .Where(r => File.Exists(run.Folder.Decoder(r)))];

@@ -18,7 +18,12 @@ internal static class PatchRows
 {
     const int Named = 3;   // files in a message
 
-    public static PatchSet ToSet(string path, IReadOnlyList<PatchRow> rows, IImageFiles files, DataConfig config)
+    /// <param name="path">For messages.</param>
+    /// <param name="rows">What was found.</param>
+    /// <param name="files">Reads sizes.</param>
+    /// <param name="config">How images are split; null: nothing is trained, so no part and no class must be there.
+    /// </param>
+    public static PatchSet ToSet(string path, IReadOnlyList<PatchRow> rows, IImageFiles files, DataConfig? config)
     {
         if (rows.Count == 0) throw new RunException($"--data {path}: nothing found, no image is listed");
         PatchRow[][] images = [.. rows.GroupBy(r => r.Path, StringComparer.Ordinal).Select(g => g.ToArray())
@@ -28,13 +33,13 @@ internal static class PatchRows
         CheckNamedLabels(images);
         CheckFiles(images, files);
         SourceImage[] sources = [.. images.Select(Source)];
-        sources = WithValidation(path, sources, config);
+        if (config is not null) sources = WithValidation(path, sources, config);
         List<Patch> patches = [];
         for (int i = 0; i < images.Length; i++)
             foreach (PatchRow row in images[i])
                 if (row.Label is int label) patches.Add(new Patch(i, row.Crop, label));
         PatchSet set = new(sources, patches);
-        return new PatchSet(sources, patches) { Notes = CheckClasses(path, set) };
+        return config is null ? set : new PatchSet(sources, patches) { Notes = CheckClasses(path, set) };
     }
 
     /// <summary>"a, b, c and 5 more".</summary>

@@ -61,12 +61,18 @@ public sealed class PatchSet(IReadOnlyList<SourceImage> images, IReadOnlyList<Pa
     /// <param name="files">Reads sizes.</param>
     /// <param name="config">How images are split where the data does not say it.</param>
     /// <exception cref="RunException">It cannot be trained on; the message says why and names files.</exception>
-    public static PatchSet Open(string path, IImageFiles files, DataConfig config)
+    public static PatchSet Open(string path, IImageFiles files, DataConfig config) =>
+        PatchRows.ToSet(path, Rows(path), files, config);
+
+    /// <summary>The same of a data set that nothing is trained on: no part and no class must be there.</summary>
+    public static PatchSet OpenJudged(string path, IImageFiles files) =>
+        PatchRows.ToSet(path, Rows(path), files, null);
+
+    static IReadOnlyList<PatchRow> Rows(string path)
     {
-        IReadOnlyList<PatchRow> rows = File.Exists(path) ? PatchTable.Read(path)
+        return File.Exists(path) ? PatchTable.Read(path)
             : !Directory.Exists(path) ? throw new RunException($"--data {path} does not exist")
             : PatchFolder.IsOne(path) ? PatchFolder.Read(path)
             : PatchTable.Read(PatchTable.In(path));
-        return PatchRows.ToSet(path, rows, files, config);
     }
 }

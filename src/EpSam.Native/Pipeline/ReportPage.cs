@@ -15,13 +15,11 @@ public static class ReportPage
     /// <param name="config">Its configuration.</param>
     /// <param name="set">The data set; null: without pictures and counts.</param>
     /// <param name="files">Reads images and encodes small ones.</param>
-    /// <param name="device">What it ran on.</param>
     /// <returns>What could not be read, which the page says as well.</returns>
-    public static IReadOnlyList<string> Write(RunFolder folder, RunConfig config, PatchSet? set, IImageFiles files,
-        string device)
+    public static IReadOnlyList<string> Write(RunFolder folder, RunConfig config, PatchSet? set, IImageFiles files)
     {
         ReportData data = ReportData.Read(folder, config);
-        ReportSections sections = new(data, set, files, device);
+        ReportSections sections = new(data, set, files);
         MarkupPage page = new();
         sections.Headline(page);
         sections.Rounds(page);

@@ -6,7 +6,7 @@ using EpSam.Native.Runtime;
 
 namespace EpSam.Native.Pipeline;
 
-internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles files, string device)
+internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles files)
 {
     static readonly string[] Trivial =
         [EvaluationKind.AllTumour, EvaluationKind.Colour, EvaluationKind.ColourPooled];
@@ -407,7 +407,9 @@ internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles
     public void Versions(MarkupPage page)
     {
         page.Add($"<section><h2>Versions and inputs</h2><table>");
-        List<(string What, string Version)> lines = [.. ReportPage.Versions(), ("device", device)];
+        List<(string What, string Version)> lines = [.. ReportPage.Versions()];
+        string devices = string.Join(", ", data.Stages.Select(s => s.Device).OfType<string>().Distinct());
+        if (devices.Length > 0) lines.Add(("device", devices));
         if (data.Progress is RunProgress progress)
         {
             lines.Add(("SAM checkpoint", Input(progress.Sam)));

@@ -17,7 +17,7 @@ public sealed class ReportStage : IRunStage
     public static void Write(RunContext run)
     {
         run.Cancel.ThrowIfCancellationRequested();
-        foreach (string problem in ReportPage.Write(run.Folder, run.Config, run.Data, run.Files, run.Gpu.Name))
+        foreach (string problem in ReportPage.Write(run.Folder, run.Config, run.Data, run.Files))
             run.Observer.Warn($"report: {problem}");
     }
 

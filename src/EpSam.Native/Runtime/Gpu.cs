@@ -38,18 +38,6 @@ public sealed unsafe class Gpu : IDisposable
     /// <summary>The provider's driver table.</summary>
     public CuDriver Driver { get; }
 
-    /// <summary>The device's name, as its driver tells it.</summary>
-    public string Name
-    {
-        get
-        {
-            const int Most = 256;
-            byte* name = stackalloc byte[Most];
-            Driver.Check(Driver.cuDeviceGetName(name, Most, _device));
-            return Marshal.PtrToStringUTF8((nint)name) ?? "";
-        }
-    }
-
     /// <summary>The provider's cuBLAS table, or null.</summary>
     public CuBlas? Blas { get; }
 
