@@ -61,7 +61,8 @@ internal static class EvaluateModels
         string classifier = parsed.GetValue(Classifier) ?? throw UserError.Usage("give --classifier C");
         string data = parsed.GetValue(Data) ?? throw UserError.Usage("give --data, what the models are judged on");
         (string? sam, string? decoder) = (parsed.GetValue(Sam), parsed.GetValue(Decoder));
-        if (decoder is not null && sam is null) throw UserError.Usage("--decoder needs --sam, whose encoders it is for");
+        if (decoder is not null && sam is null)
+            throw UserError.Usage("--decoder needs --sam, whose encoders it is for");
         foreach (string? path in new[] { classifier, sam, decoder })
             if (path is not null) InputFile.Open(path, "checkpoint").Dispose();
         GpuChoice choice = GpuChoice.Parse(parsed.GetValue(GpuChoice.Gpu)!, parsed.GetValue(GpuChoice.Check)!);
@@ -157,9 +158,9 @@ internal static class EvaluateModels
                 reporter.Say($"{line[1]}, {Title(line[3])}: Dice {Short(line[4])}, IoU {Short(line[5])}");
         JsonNode? patches = figures["patches"];
         reporter.Say($"{Text(patches?["count"], "F0")} patches: accuracy {Text(patches?["classifier"]?["accuracy"])}, "
-            + $"AUC {Text(patches?["classifier"]?["auc"])} (by colour alone {Text(patches?["colour"]?["accuracy"])} and "
-            + $"{Text(patches?["colour"]?["auc"])}, always the more frequent label "
-            + $"{Text(patches?["majority"]?["accuracy"])})");
+            + $"AUC {Text(patches?["classifier"]?["auc"])} (by colour alone "
+            + $"{Text(patches?["colour"]?["accuracy"])} and {Text(patches?["colour"]?["auc"])}, "
+            + $"always the more frequent label {Text(patches?["majority"]?["accuracy"])})");
         foreach ((string kind, JsonNode? m) in figures["masks"] as JsonObject ?? [])
             reporter.Say($"mean of {Text(m?["images"], "F0")}, {Title(kind)}: Dice {Text(m?["dice"])}, IoU "
                 + $"{Text(m?["iou"])}; all pixels together {Text(m?["dice_pooled"])}, {Text(m?["iou_pooled"])}");

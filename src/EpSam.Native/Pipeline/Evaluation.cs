@@ -68,8 +68,8 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
         ["whole_images"] = "images by their highest patch; an image has tumour when a patch has",
         ["masks.cam"] = "initial masks, from activation maps alone",
         ["masks.roundN"] = "SAM with the decoder of round N, prompted by points that the activation map weighs",
-        ["train.pseudo_masks.roundN"] = "pseudo masks that round N kept, of training images with a true mask; initial_dice "
-            + "is of the initial masks of the same images",
+        ["train.pseudo_masks.roundN"] = "pseudo masks that round N kept, of training images with a true mask; "
+            + "initial_dice is of the initial masks of the same images",
         ["masks.all_tumour"] = "trivial: every pixel",
         ["masks.colour, masks.colour_pooled"] = "trivial: the one threshold on one smoothed colour channel with the "
             + "highest mean Dice, or the highest Dice of all pixels, chosen with the truth of the very images it is "
@@ -170,8 +170,8 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
         part["masks"] = Masks(split, judged);
         bool hasRounds = part["masks"]!.AsObject().Any(m => EvaluationKind.RoundOf(m.Key) is not null);
         if (split == Split.Val && hasRounds && config.Decoder.Validation == DecoderValidation.Truth)
-            _notes.Add("The best epoch of each round was chosen by the true masks of the validation images, which favours "
-                + "the rounds' figures on them (decoder.validation; a test set is free of it).");
+            _notes.Add("The best epoch of each round was chosen by the true masks of the validation images, which "
+                + "favours the rounds' figures on them (decoder.validation; a test set is free of it).");
         return part;
     }
 

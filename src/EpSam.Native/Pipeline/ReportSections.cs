@@ -157,7 +157,8 @@ internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles
             return;
         }
         page.Add($"<p class=\"note\"><span class=\"key mask\"></span>mask <span class=\"key truth\"></span>border of "
-            + $"the truth, which nothing was trained on. Points are drawn from the initial mask by the activation map.</p>");
+            + $"the truth, which nothing was trained on. Points are drawn from the initial mask by the activation map."
+            + $"</p>");
         ReportSamples samples = new(data, set, files, data.Problems);
         foreach (Split split in new[] { Split.Test, Split.Val })
             Samples(page, $"{Title(split)} images", samples.Evaluated(split));

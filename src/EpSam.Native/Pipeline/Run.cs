@@ -51,7 +51,11 @@ public sealed class Run : IDisposable
 
     /// <summary>All stages of a run in order.</summary>
     public static IReadOnlyList<IRunStage> StagesOf(RunConfig config) =>
-        [new ClassifierStage(), new CamStage(), new ReportStage()];
+    [
+        new ClassifierStage(), new CamStage(),
+        .. Enumerable.Range(0, config.Decoder.Rounds + 1).Select(round => new DecoderStage(round)),
+        new EvaluationStage(), new ReportStage(),
+    ];
 
     /// <summary>
     /// Begins a run, or takes up the one in the folder: reads the configuration, finds and checks the data set, and
