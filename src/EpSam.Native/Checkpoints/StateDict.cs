@@ -80,6 +80,13 @@ public sealed class StateDict : IReadOnlyCollection<TensorEntry>, IDisposable
     /// <exception cref="IOException">The file cannot be written; what was there before is untouched.</exception>
     public void Save(string path) => SafetensorsWriter.Save(this, path);
 
+    /// <summary>
+    /// Writes a file as torch.save does (.pth): complete under its name or not at all. Metadata are left out.
+    /// </summary>
+    /// <exception cref="IOException">The file cannot be written; what was there before is untouched.</exception>
+    /// <exception cref="CheckpointException">A type is not PyTorch's, or there are more than 4 GiB.</exception>
+    public void SaveTorch(string path) => TorchZipWriter.Save(this, path);
+
     /// <summary>The tensors in order.</summary>
     public IEnumerator<TensorEntry> GetEnumerator() => _entries.Values.GetEnumerator();
 

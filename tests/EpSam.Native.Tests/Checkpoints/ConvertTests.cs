@@ -38,6 +38,47 @@ public sealed class ConvertTests
     }
 
     [Test]
+    public void Safetensors_BecomesPthThatIsTheSameAgain()
+    {
+        string golden = Shared.File("goldens/s00_formula_and_loaders/nested_zip.pth");
+        CommandLine.Run("convert", golden, In("a.safetensors"));
+        using (StateDict all = Checkpoint.Open(In("a.safetensors")))
+        {
+            // sizes of no element, of one without an axis, views that were not contiguous
+            new StateDict([.. all, new("none", ElementType.I64, [0, 3], Array.Empty<byte>()),
+                new("count", ElementType.I64, [], BitConverter.GetBytes(-7L)), new("flag", ElementType.Bool, [1],
+                    new byte[] { 1 })]).Save(In("b.safetensors"));
+        }
+        CommandLine run = CommandLine.Run("convert", In("b.safetensors"), In("b.pth"));
+        Assert.That(run.Code, Is.Zero, run.Error);
+        using StateDict expected = Checkpoint.Open(In("b.safetensors")), found = Checkpoint.Open(In("b.pth"));
+        Assert.That(found.Format, Is.EqualTo(CheckpointFormat.TorchZip));
+        found.Verify();
+        Assert.That(found.Names, Is.EqualTo(expected.Names));
+        foreach (TensorEntry entry in expected)
+        {
+            Assert.That((found[entry.Name].Type, found[entry.Name].Sizes.ToArray()),
+                Is.EqualTo((entry.Type, entry.Sizes.ToArray())));
+            Assert.That(found[entry.Name].ToBytes(), Is.EqualTo(entry.ToBytes()), entry.Name);
+        }
+        CommandLine.Run("convert", In("b.pth"), In("c.safetensors"), "--quiet");
+        Assert.That(File.ReadAllBytes(In("c.safetensors")), Is.EqualTo(File.ReadAllBytes(In("b.safetensors"))));
+        File.WriteAllBytes(In("n.pth"), Nested);
+        Assert.That(CommandLine.Run("convert", In("n.pth"), In("m.pth")).Output,
+            Does.EndWith(", 1 other values left out\n"));
+    }
+
+    [Test]
+    public void Pth_OfATypeThatTorchHasNot_IsRefused()
+    {
+        new StateDict([new("x", ElementType.U32, [1], new byte[4])]).Save(In("x.safetensors"));
+        CommandLine run = CommandLine.Run("convert", In("x.safetensors"), In("x.pth"));
+        Assert.That(run.Code, Is.EqualTo(1));
+        Assert.That(run.Error, Does.Contain("x: U32 cannot be written as .pth; write safetensors"));
+        Assert.That(File.Exists(In("x.pth")), Is.False);
+    }
+
+    [Test]
     public void Golden_ThroughConvert_KeepsEveryByte()
     {
         CommandLine run =
@@ -72,7 +113,8 @@ public sealed class ConvertTests
             (In("empty.pth"), In("o.safetensors"), 1, "no bytes"),
             (In("absent.pth"), In("o.safetensors"), 1, "does not exist"),
             (directory, In("o.safetensors"), 1, "is a directory"),
-            (In("evil.pth"), In("o.pth"), 2, "safetensors"),
+            (In("evil.pth"), In("o.pth.tar"), 2, "safetensors"),
+            (In("evil.pth"), In("o.pth"), 1, "os.system"),
             (In("evil.pth"), In("no/o.safetensors"), 1, "does not exist"),
         ];
         foreach ((string input, string output, int code, string message) in cases)
