@@ -4,6 +4,7 @@
 // bench train decoder|classifier [--precision bf16|fp32] [--recompute nothing|norms|blocks] [--batch N] [--runs N]
 //       [--threads N]: a training step of EP-SAM, kernel by kernel.
 // bench peers [NAME…] [--rounds N] [--threads N] [--by-head]: that encoder beside PyTorch and ONNX Runtime.
+// bench peers --train [decoder] [classifier] [--rounds N] [--threads N]: those training steps beside PyTorch's.
 using System.Globalization;
 using EpSam.Bench;
 using EpSam.Bench.Peers;
@@ -14,11 +15,13 @@ const string Usage = "usage: bench vgpu [GROUP...] [--threads N] | bench ops [NA
     + "bench encoder [vit_b|vit_l|vit_h] [--precision bf16|fp32] [--runs N] [--threads N] | "
     + "bench train decoder|classifier [--precision bf16|fp32] [--recompute nothing|norms|blocks] [--batch N] "
     + "[--runs N] [--threads N] | "
-    + "bench peers [NAME...] [--rounds N] [--threads N] [--by-head]";
+    + "bench peers [NAME...] [--rounds N] [--threads N] [--by-head] | "
+    + "bench peers --train [decoder] [classifier] [--rounds N] [--threads N]";
 if (args.FirstOrDefault() == "peer-ours") return OurPeer.Run(args[1..]); // one of the processes of bench peers
+if (args.FirstOrDefault() == "peer-train") return TrainPeer.Run(args[1..]);
 int threads = args.FirstOrDefault() == "peers" ? 2 : Environment.ProcessorCount, runs = 3, rounds = 3;
 int batch = 0;
-bool byHead = false;
+bool byHead = false, train = false;
 DType precision = DType.BF16;
 Recompute recompute = new ResNetAdlConfig().Recompute;
 List<string> only = [];
@@ -32,6 +35,7 @@ for (int i = 1; i < args.Length; i++)
         "--batch" => IsCount(args.ElementAtOrDefault(++i), out batch),
         "--recompute" => Enum.TryParse(args.ElementAtOrDefault(++i), ignoreCase: true, out recompute),
         "--by-head" => byHead = true,
+        "--train" => train = true,
         "--precision" => IsPrecision(args.ElementAtOrDefault(++i), out precision),
         _ => IsName(args[i]),
     };
@@ -52,6 +56,8 @@ switch (args.FirstOrDefault())
     case "train" when only is [TrainSetup.Decoder or TrainSetup.Classifier]:
         TrainSetup setup = new(only[0], precision) { Recompute = recompute };
         return new TrainBench(threads).Run(batch == 0 ? setup : setup with { Batch = batch }, runs);
+    case "peers" when train:
+        return new TrainPeers(threads, rounds).Run(only);
     case "peers":
         return new PeersBench(threads, rounds, byHead).Run(only);
     default:

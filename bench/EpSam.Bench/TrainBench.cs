@@ -18,15 +18,12 @@ internal sealed unsafe class TrainBench(int threads)
 
     public int Run(TrainSetup setup, int runs)
     {
-        Plan plan = setup.Plan();
         VirtualGpu.VirtualGpu card = VirtualGpu.VirtualGpu.Create(
             new VirtualGpuOptions { Card = "rtx-3060", Checks = CheckFlags.None, Workers = threads });
         (CuDriver driver, CuBlas blas) = LaunchClock.Wrap(card.Driver, card.Blas);
         LaunchClock.Describe = Describe;
         using Gpu gpu = new(driver, blas);
-        using Arena arena = new(gpu, plan);
-        TrainStep step = setup.Make(arena);
-        step.Fill();
+        using ITrainStep step = setup.Make(gpu);
 
         Report report = new($"A training step: {setup.Title}, {setup.Type.Name()}, virtual:rtx-3060, {threads} threads",
             ("what", 60), ("launches", 8), ("wall ms", 9), ("cpu ms", 9), ("share", 7), ("GFLOP/s", 8), ("a core", 7));
@@ -41,22 +38,22 @@ internal sealed unsafe class TrainBench(int threads)
         Row(report, "one step", parts.Sum(p => p.Value.Count), wall, cpu, parts.Sum(p => p.Value.Flops));
         Row(report, "first step, code made", 0, steps[0].Wall, steps[0].Cpu, 0);
         report.Note($"loss {string.Join(", ", steps.Select(s => s.Loss.ToString("G6", CultureInfo.InvariantCulture)))}");
-        report.Note($"device memory {F(arena.Peak / GiB, 3)} GiB, planned {F(plan.Peak / GiB, 3)} GiB, process at most "
+        report.Note($"device memory {F(step.MeasuredPeak / GiB, 3)} GiB, planned {F(step.Plan.Peak / GiB, 3)} GiB, process at most "
             + $"{F(EncoderBench.ProcessPeak() / GiB, 3)} GiB");
-        if (steps.All(s => double.IsFinite(s.Loss)) && arena.Peak == plan.Peak) return 0;
+        if (steps.All(s => double.IsFinite(s.Loss)) && step.MeasuredPeak == step.Plan.Peak) return 0;
         Console.Error.WriteLine("bench train: the loss must be finite and the peak as planned");
         return 1;
     }
 
-    static (double, double, double, KeyValuePair<string, LaunchTotal>[]) Once(Gpu gpu, TrainStep step)
+    static (double, double, double, KeyValuePair<string, LaunchTotal>[]) Once(Gpu gpu, ITrainStep step)
     {
         LaunchClock.Totals.Clear();
         (double cpu, long start) = (LaunchClock.CpuSeconds(), Stopwatch.GetTimestamp());
-        step.Run();
+        double loss = step.Run();
         gpu.Synchronize();
         (double seconds, double busy) =
             (Stopwatch.GetElapsedTime(start).TotalSeconds, LaunchClock.CpuSeconds() - cpu);
-        return (seconds, busy, step.Loss(), [.. LaunchClock.Totals]);
+        return (seconds, busy, loss, [.. LaunchClock.Totals]);
     }
 
     void Row(Report report, string what, int count, double wall, double cpu, double work) => report.Add(

@@ -76,19 +76,19 @@ internal sealed class PeersBench(int threads, int rounds, bool byHead)
         return 1;
     }
 
-    static string Python => Environment.GetEnvironmentVariable("EPSAM_PYTHON") ?? "/usr/bin/python3";
+    internal static string Python => Environment.GetEnvironmentVariable("EPSAM_PYTHON") ?? "/usr/bin/python3";
 
     string Script(string name) => Path.Combine(_files.Scripts, name);
 
     static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);
 
-    Rival Ours(string name, string precision)
-    {
-        string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
-            ? [Environment.ProcessPath!, typeof(PeersBench).Assembly.Location] : [Environment.ProcessPath!];
-        return new Rival(name, precision == "bf16", PeerProcess.Start(name, StartLimit, self[0],
-            [.. self[1..], "peer-ours", precision, _files.Weights, _files.Input, Text(threads)]));
-    }
+    /// <summary>How this program is started.</summary>
+    internal static string[] Self => Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+        ? [Environment.ProcessPath!, typeof(PeersBench).Assembly.Location] : [Environment.ProcessPath!];
+
+    Rival Ours(string name, string precision) =>
+        new(name, precision == "bf16", PeerProcess.Start(name, StartLimit, Self[0],
+            [.. Self[1..], "peer-ours", precision, _files.Weights, _files.Input, Text(threads)]));
 
     Rival Torch(string name, string precision) =>
         new(name, precision == "bf16", PeerProcess.Start(name, StartLimit, Python, Script("encoder_torch.py"), "run",
@@ -203,7 +203,7 @@ internal sealed class PeersBench(int threads, int rounds, bool byHead)
         + rivals.Sum(r => r.Process.ProcessorTime.TotalSeconds);
 
     // Seconds in which processors were busy, and all their seconds, since the machine's start.
-    static (double Busy, double All) Machine()
+    internal static (double Busy, double All) Machine()
     {
         const double TicksPerSecond = 100;
         if (!File.Exists("/proc/stat")) return (double.NaN, double.NaN);

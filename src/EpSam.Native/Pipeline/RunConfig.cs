@@ -182,7 +182,7 @@ public sealed record ClassifierConfig
     /// <summary>Positions below this share of the largest mean are kept by a drop mask.</summary>
     public float DropThreshold { get; init; } = 0.8f;
     /// <summary>What training keeps; the rest is computed again. Results do not depend on it.</summary>
-    public Recompute Recompute { get; init; } = Recompute.Blocks;
+    public Recompute Recompute { get; init; } = Recompute.Large;
     /// <summary>A ResNet checkpoint (ImageNet) to begin with; null: random.</summary>
     public string? Init { get; init; }
     /// <summary>Patches are resized to this side.</summary>

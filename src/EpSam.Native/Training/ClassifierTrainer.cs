@@ -128,7 +128,7 @@ public sealed class ClassifierTrainer : IDisposable
         {
             for (int batch = options.Batch; batch >= 1; batch /= 2)
             {
-                foreach (Recompute recompute in new[] { Recompute.Norms, Recompute.Blocks })
+                foreach (Recompute recompute in new[] { Recompute.Norms, Recompute.Large, Recompute.Blocks })
                 {
                     if (recompute < config.Recompute) continue;
                     ResNetAdlConfig model = config with { Recompute = recompute };

@@ -134,7 +134,8 @@ public sealed class ClassifierTrainerTests
         BudgetException refusal = Assert.Throws<BudgetException>(() =>
             With(config, Options with { MemoryBudget = whole - 1 }, _ => { }))!;
         Assert.That(refusal.Message, Does.Contain("recompute norms fits with"));
-        long least = ClassifierTrainer.PlanOf(Config, Options with { Batch = 1 }).Peak;
+        ResNetAdlConfig smallest = Config with { Recompute = Recompute.Blocks };
+        long least = ClassifierTrainer.PlanOf(smallest, Options with { Batch = 1 }).Peak;
         refusal = Assert.Throws<BudgetException>(() =>
             With(config, Options with { MemoryBudget = least }, _ => { }))!;
         Assert.That(refusal.Message, Does.Contain("batch 1 with recompute blocks fits with"));

@@ -175,16 +175,19 @@ public sealed class ResNetAdl
     // A stage's first block, and in the last two ADL behind it.
     Tensor First(Tape tape, int stage, Tensor x, IReadOnlyList<bool>? drops, int coin)
     {
-        Tensor y = _stages[stage][0].Forward(tape, x, drops is not null, Config.Recompute);
+        Tensor y = _stages[stage][0].Forward(tape, x, drops is not null, RecomputeIn(stage));
         return stage >= 2 && drops is not null ? Drop(tape, y, drops[coin]) : y;
     }
 
     Tensor Stage(Tape tape, int stage, Tensor x, IReadOnlyList<bool>? drops)
     {
         foreach (Bottleneck block in _stages[stage][1..])
-            x = block.Forward(tape, x, drops is not null, Config.Recompute);
+            x = block.Forward(tape, x, drops is not null, RecomputeIn(stage));
         return x;
     }
+
+    Recompute RecomputeIn(int stage) => Config.Recompute != Recompute.Large ? Config.Recompute
+        : stage == 0 ? Recompute.Blocks : Recompute.Norms;
 
     Tensor Pooled(Tape tape, Tensor x, bool training)
     {

@@ -7,6 +7,8 @@ public enum Recompute
     Nothing,
     /// <summary>What BatchNorm and ReLU make between two convolutions is made again: cheap.</summary>
     Norms,
+    /// <summary>Blocks of the first stage, where the image is largest, as in <see cref="Blocks"/>; else as Norms.</summary>
+    Large,
     /// <summary>Of a block its result is kept; the rest is made again, at the cost of a second forward pass.</summary>
     Blocks,
 }
@@ -25,7 +27,7 @@ public sealed record ResNetAdlConfig
     /// <summary>How often an ADL layer drops rather than weighs; the coins are the training loop's.</summary>
     public double DropRate { get; init; } = 0.75;
     /// <summary>What training keeps.</summary>
-    public Recompute Recompute { get; init; } = Recompute.Blocks;
+    public Recompute Recompute { get; init; } = Recompute.Large;
 
     /// <summary>Throws ArgumentException when no such model can be.</summary>
     public void Check()
