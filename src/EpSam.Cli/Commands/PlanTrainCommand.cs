@@ -180,11 +180,8 @@ internal static class PlanTrainCommand
 
     static List<Way> Ways(RunConfig config, SamConfig sam, int side)
     {
-        DecoderTrainerOptions options = new DecoderTrainerOptions
-        {
-            Batch = config.Decoder.Batch, Points = config.Decoder.Points, MaxNorm = config.Decoder.MaxNorm,
-            Precision = config.Precision == "bf16" ? DType.BF16 : DType.F32,
-        }.For([(side, side)]);
+        DecoderTrainerOptions options =
+            DecoderStage.Options(config with { MemoryBudget = null }, [(side, side)]);
         List<Way> ways = [new($"batch {options.Batch}", true, DecoderTrainer.PlanOf(sam, options))];
         for (int batch = options.Batch / 2; batch >= 1; batch /= 2)
             ways.Add(new Way($"batch {batch}", false, DecoderTrainer.PlanOf(sam, options with { Batch = batch })));

@@ -72,7 +72,9 @@ internal sealed class DecoderRound : IDisposable
         _stopping = new EarlyStopping(_config.Patience);
         using StateDict file = Checkpoint.Open(run.Sam);
         CheckpointParameters sam = new(file);
-        _trainer = DecoderTrainer.Load(run.Gpu, sam, Options(), null, run.Sam);
+        _trainer = DecoderTrainer.Load(run.Gpu, sam,
+            DecoderStage.Options(run.Config, _positives.Concat(_judged).Select(i => run.Files.ReadSize(i.Path))), null,
+            run.Sam);
         try
         {
             run.Folder.KeepTimeline(name, _trainer.Plan);
@@ -301,15 +303,6 @@ internal sealed class DecoderRound : IDisposable
         }
         return (withMask, false);
     }
-
-    DecoderTrainerOptions Options() => new DecoderTrainerOptions
-    {
-        Batch = _config.Batch, Points = _config.Points, MaxNorm = _config.MaxNorm,
-        Adam = new AdamOptions(_config.WeightDecay, Decoupled: true),
-        Precision = _run.Config.Precision == "bf16" ? DType.BF16 : DType.F32,
-        MemoryBudget = _run.Config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
-        UnscaledPoints = _run.Config.Compat.UnscaledPoints, DecayUnused = _run.Config.Compat.DecayUnused,
-    }.For(_positives.Concat(_judged).Select(i => _run.Files.ReadSize(i.Path)));
 
     // What must be the same for a state to be this round's.
     string Identity => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(

@@ -1,6 +1,11 @@
 // A round of decoder training (3_preliminary_fine_tuning.py, 4_iterative_re_training.py): round 0 learns from initial
 // masks, round n from the masks that round n - 1 predicted and kept. Every round starts from the original decoder; only
 // the labels improve.
+using EpSam.Native.Ops;
+using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
+using EpSam.Native.Training;
+
 namespace EpSam.Native.Pipeline;
 
 /// <summary>A round: trains the mask decoder, then predicts masks of the training images with it.</summary>
@@ -25,4 +30,15 @@ public sealed class DecoderStage(int round) : IRunStage
         string own = Path.GetDirectoryName(folder.Decoder(round))!;
         if (Directory.Exists(own)) Directory.Delete(own, recursive: true);
     }
+
+    /// <summary>How a run trains its decoder, with room for images of these sizes.</summary>
+    public static DecoderTrainerOptions Options(RunConfig config, IEnumerable<(int Height, int Width)> images) =>
+        new DecoderTrainerOptions
+        {
+            Batch = config.Decoder.Batch, Points = config.Decoder.Points, MaxNorm = config.Decoder.MaxNorm,
+            Adam = new AdamOptions(config.Decoder.WeightDecay, Decoupled: true),
+            Precision = config.Precision == "bf16" ? DType.BF16 : DType.F32,
+            MemoryBudget = config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
+            UnscaledPoints = config.Compat.UnscaledPoints, DecayUnused = config.Compat.DecayUnused,
+        }.For(images);
 }

@@ -4,7 +4,11 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using EpSam.Native.Checkpoints;
+using EpSam.Native.Models.Sam;
+using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
+using EpSam.Native.Training;
 
 namespace EpSam.Native.Pipeline;
 
@@ -63,10 +67,11 @@ public sealed class Run : IDisposable
     /// </summary>
     /// <exception cref="RunException">It cannot be; the message says why. Nothing has been changed.</exception>
     public static Run Open(RunRequest request, IImageFiles files, IRunObserver observer) =>
-        Open(request, files, observer, StagesOf);
+        Open(request, files, observer, StagesOf, CheckModels);
 
     internal static Run Open(RunRequest request, IImageFiles files, IRunObserver observer,
-        Func<RunConfig, IReadOnlyList<IRunStage>> stagesOf)
+        Func<RunConfig, IReadOnlyList<IRunStage>> stagesOf,
+        Action<RunConfig, PatchSet, IImageFiles, string>? checkModels = null)
     {
         RunFolder folder = new(request.Folder);
         RequireRunOrNothing(folder, request.Folder);
@@ -77,6 +82,7 @@ public sealed class Run : IDisposable
             RunConfig config = ConfigOf(request, before);
             if (before is not null) RefuseDifferences(request.Folder, RunConfigKeys.Differences(config, before));
             (PatchSet data, string table, RunProgress progress) = Inputs(request, config, folder, files);
+            checkModels?.Invoke(config, data, files, progress.Sam.Path);
             IReadOnlyList<IRunStage> stages = stagesOf(config);
             progress = progress with
             {
@@ -233,9 +239,9 @@ public sealed class Run : IDisposable
             $"{stage}: {e.Message}. What was saved stays; the same command goes on from it when this is mended", e),
         ImageFileException => new RunException(
             $"{stage}: {e.Message}. What was saved stays; put the image right and the same command goes on from it", e),
-        Training.NonFiniteException => new RunException(
+        NonFiniteException => new RunException(
             $"{stage}: {e.Message}. What was saved before stays; a smaller rate or max_norm may help, in a new run", e),
-        Checkpoints.CheckpointException => new RunException($"{stage}: {e.Message}", e),
+        CheckpointException => new RunException($"{stage}: {e.Message}", e),
         BudgetException => new RunException($"{stage}: {e.Message}", e),
         _ => null,
     };
@@ -253,6 +259,32 @@ public sealed class Run : IDisposable
         {
             throw new RunException($"--stage {only} needs results of stages before it that are not done: "
                 + string.Join(", ", missing));
+        }
+    }
+
+    // What later stages would find out after hours: another kind of checkpoint, more memory than may be used.
+    static void CheckModels(RunConfig config, PatchSet data, IImageFiles files, string sam)
+    {
+        string part = "";
+        try
+        {
+            using StateDict file = Checkpoint.Open(sam);
+            SamConfig sizes = SamKeys.Require(new CheckpointParameters(file), null, sam);
+            if (config.MemoryBudget is null) return;
+            ClassifierTrainerOptions classifier = ClassifierStage.Options(config);
+            long budget = classifier.MemoryBudget!.Value;
+            part = "training of the classifier: ";
+            ClassifierTrainer.PlanOf(config.Classifier.Model, classifier).Require(budget,
+                ClassifierTrainer.Alternatives(config.Classifier.Model, classifier));
+            DecoderTrainerOptions decoder = DecoderStage.Options(config,
+                data.Images.Where(i => i.Label == 1).Select(i => files.ReadSize(i.Path)));
+            part = "training of the decoder: ";
+            DecoderTrainer.PlanOf(sizes, decoder).Require(budget, DecoderTrainer.Alternatives(sizes, decoder));
+        }
+        catch (Exception e) when (e is CheckpointException or SamConfigException or BudgetException
+            or ArgumentException)
+        {
+            throw new RunException(part + e.Message, e);
         }
     }
 
