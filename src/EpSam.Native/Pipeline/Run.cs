@@ -81,7 +81,8 @@ public sealed class Run : IDisposable
             RunConfig? before = File.Exists(folder.Config) ? ReadConfig(folder.Config) : null;
             RunConfig config = ConfigOf(request, before);
             if (before is not null) RefuseDifferences(request.Folder, RunConfigKeys.Differences(config, before));
-            (PatchSet data, string table, RunProgress progress) = Inputs(request, config, folder, files);
+            (PatchSet data, string table, RunProgress progress) = Inputs(request, config, folder, files,
+                observer);
             checkModels?.Invoke(config, data, files, progress.Sam.Path);
             IReadOnlyList<IRunStage> stages = stagesOf(config);
             progress = progress with
@@ -119,7 +120,7 @@ public sealed class Run : IDisposable
 
     // The data set and what else the run is made from; refused when it is not what it began with.
     static (PatchSet Data, string Table, RunProgress Progress) Inputs(RunRequest request, RunConfig config,
-        RunFolder folder, IImageFiles files)
+        RunFolder folder, IImageFiles files, IRunObserver observer)
     {
         RunProgress? before = RunProgress.Read(folder);
         string data = request.Data ?? before?.Data.Path ?? throw new RunException("no data set is given (--data)");
@@ -127,8 +128,11 @@ public sealed class Run : IDisposable
         PatchSet set = PatchSet.Open(data, files, config.Data);
         string table = RunData.Table(set, data);
         RunInput? init = config.Classifier.Init is string path ? RunInput.Of(path) : null;
-        RunProgress now = new(RunInput.Of(sam), RunInput.Of(data, table), init, before?.Stages ?? []);
+        RunProgress now = new(RunInput.Of(sam), RunInput.Of(data, RunData.Identity(table)), init, before?.Stages ?? []);
         if (before is not null) RefuseOtherInputs(folder, now, before, table);
+        string[] changed = RunData.Changed(table, folder.Data);
+        if (changed.Length > 0)
+            observer.Warn($"files have changed since the run was last gone on with: {PatchRows.Few(changed)}");
         return (set, table, now);
     }
 

@@ -1,5 +1,6 @@
 // data.csv: what the data set of a run was resolved to. It is in the form that a data set is given in, with paths from
-// the data set's own folder, so that the folder may be moved; sizes of files tell when images were exchanged.
+// the data set's own folder, so that the folder may be moved. The last column, sizes of files, tells when images were
+// exchanged; that is said but not refused, as one that could not be read may have been put right.
 using System.Globalization;
 using System.Text;
 
@@ -29,10 +30,19 @@ internal static class RunData
         return text.ToString();
     }
 
+    /// <summary>The table without sizes of files.</summary>
+    public static string Identity(string table) =>
+        string.Join('\n', table.Split('\n').Select(l => l[..Math.Max(0, l.LastIndexOf(','))]));
+
+    /// <summary>Images whose files have another size than in the table that was written before.</summary>
+    public static string[] Changed(string now, string path) => !File.Exists(path) ? []
+        : [.. now.Split('\n').Except(File.ReadAllText(path).Split('\n')).Select(l => l.Split(',')[0]).Distinct()];
+
     /// <summary>The first line that is not in the table that was written before.</summary>
     public static string Difference(string now, string path)
     {
-        string[] before = File.Exists(path) ? File.ReadAllLines(path) : [], lines = now.TrimEnd('\n').Split('\n');
+        string[] before = File.Exists(path) ? Identity(File.ReadAllText(path)).Split('\n') : [];
+        string[] lines = Identity(now).Split('\n');
         string[] added = [.. lines.Except(before)], removed = [.. before.Except(lines)];
         List<string> said = [];
         if (added.Length > 0) said.Add($"{added.Length} lines are new, the first is {added[0]}");

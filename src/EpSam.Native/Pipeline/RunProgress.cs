@@ -76,7 +76,7 @@ public sealed record StageProgress(string Name)
 
 /// <summary>A run's progress.</summary>
 /// <param name="Sam">The SAM checkpoint.</param>
-/// <param name="Data">The data set as it was given; the checksum is of data.csv, in which it was written down.</param>
+/// <param name="Data">The data set as it was given; the checksum is of data.csv without its last column.</param>
 /// <param name="Init">The checkpoint that the classifier began with, if any.</param>
 /// <param name="Stages">All stages in order.</param>
 public sealed record RunProgress(RunInput Sam, RunInput Data, RunInput? Init, IReadOnlyList<StageProgress> Stages)

@@ -176,9 +176,12 @@ public sealed class RunTests
         _data.Images("d/train/image/f_1.png");
         Assert.That(Refusal(), Does.Contain("another data set: 1 lines are new, the first is train/image/f_1.png,1"));
         File.Delete(_data.In("d/train/image/f_1.png"));
-        _data.Image("d/train/image/a_1.png", "18x16");
+        File.Move(_data.In("d/train/image/a_1.png"), _data.In("d/train/image/g_1.png"));
         Assert.That(Refusal(), Does.Contain("1 lines are new").And.Contain("1 are gone"));
-        _data.Image("d/train/image/a_1.png", "8x6");
+        File.Move(_data.In("d/train/image/g_1.png"), _data.In("d/train/image/a_1.png"));
+        _data.Image("d/train/image/a_1.png", "18x16");
+        Open().Dispose();
+        Assert.That(_observer.Lines, Has.One.Contains("files have changed").And.One.EndsWith(": train/image/a_1.png"));
         _data.Image("sam.bin", "other weights");
         Assert.That(Refusal(), Does.Contain("another SAM checkpoint").And.Contain("(7 bytes)"));
         File.Delete(_data.In("sam.bin"));
