@@ -164,7 +164,7 @@ internal sealed class DecoderRound : IDisposable
         foreach (MaskScores score in scores) _tally.Add(score);
         double loss = scores.Average(s => s.Loss);
         long step = epoch * _sampler.Batches + (_sampler.Position == 0 ? _sampler.Batches : _sampler.Position);
-        _run.Journal.Add(_name, epoch, step, "step_loss", loss);
+        _run.Journal.Add(_name, epoch + 1, step, "step_loss", loss);
         return loss;
     }
 
@@ -198,11 +198,11 @@ internal sealed class DecoderRound : IDisposable
         if (isBest || epoch == 0)
         {
             _trainer.SaveDecoder(_run.Folder.Decoder(_round));
-            _bestEpoch = epoch;
+            _bestEpoch = epoch + 1;
         }
         (_judgedEpochs, _tally) = (_sampler.Epoch, new Tally());
 
-        void Add(string name, double value) => _run.Journal.Add(_name, epoch, step, name, value);
+        void Add(string name, double value) => _run.Journal.Add(_name, epoch + 1, step, name, value);
 
         void AddAll(string part, MaskScores scores)
         {
