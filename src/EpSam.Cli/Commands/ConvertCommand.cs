@@ -1,6 +1,6 @@
-// epsam convert: any checkpoint that is read, written as safetensors or, for code that reads nothing else, as torch.save
-// does, with the same names and shapes. Nested dictionaries become names with dots, plain values become metadata, for
-// which a .pth has no place. Where the input has checksums they are verified first.
+// epsam convert: any checkpoint that is read, written as safetensors or, for code that reads nothing else, as
+// torch.save does, with the same names and shapes. Nested dictionaries become names with dots, plain values become
+// metadata, for which a .pth has no place. Where the input has checksums they are verified first.
 using System.CommandLine;
 using EpSam.Native.Checkpoints;
 
@@ -10,13 +10,17 @@ internal static class ConvertCommand
 {
     static readonly Argument<string> In =
         new("IN") { Description = "a safetensors file, or a file of torch.save (.pth, .pt, .th, .pth.tar)" };
-    static readonly Argument<string> Out = new("OUT") { Description = "the file to write: safetensors, or .pth as torch.save does" };
+    static readonly Argument<string> Out =
+        new("OUT") { Description = "the file to write: safetensors, or .pth as torch.save does" };
     static readonly Option<bool> Quiet = new("--quiet") { Description = "print nothing" };
 
     public static Command Create()
     {
         Command command =
-            new("convert", "Convert a checkpoint to safetensors or .pth; nothing in it is executed.") { In, Out, Quiet };
+            new("convert", "Convert a checkpoint to safetensors or .pth; nothing in it is executed.")
+            {
+                In, Out, Quiet,
+            };
         command.SetAction(parsed =>
             Run(parsed.GetRequiredValue(In), parsed.GetRequiredValue(Out), parsed.GetValue(Quiet),
             parsed.InvocationConfiguration.Output));

@@ -1,7 +1,7 @@
-// Writes a state dict as torch.save has since PyTorch 1.6, for code that reads nothing else: an uncompressed zip archive
-// with a pickle that makes an OrderedDict of tensors, and one record a tensor. Only what state dicts have is written:
-// contiguous tensors on the CPU, in order; values that are no tensors are left out. The file appears under its name when
-// all of it is on the disk.
+// Writes a state dict as torch.save has since PyTorch 1.6, for code that reads nothing else: an uncompressed zip
+// archive with a pickle that makes an OrderedDict of tensors, and one record a tensor. Only what state dicts have is
+// written: contiguous tensors on the CPU, in order; values that are no tensors are left out. The file appears under its
+// name when all of it is on the disk.
 using System.Buffers.Binary;
 using System.Text;
 
