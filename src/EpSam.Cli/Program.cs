@@ -64,6 +64,7 @@ internal static class Program
         PlanCommand.Create(),
         EvaluateCommand.Create(),
         TrainCommand.Create(),
+        SynthCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 

@@ -1,13 +1,13 @@
 // ASAP's annotation files, as CAMELYON ships them. Points are put in order of their Order; coordinates may have been
-// written with a decimal comma (ASAP follows the system's language). No DTD is read: nothing outside the file is
-// opened.
+// written with a decimal comma (ASAP follows the system's language); they are written with a point. No DTD is read:
+// nothing outside the file is opened.
 using System.Globalization;
 using System.Xml;
 using System.Xml.Linq;
 
 namespace EpSam.Imaging.Annotations;
 
-/// <summary>Reads ASAP's XML.</summary>
+/// <summary>Reads and writes ASAP's XML.</summary>
 public static class AsapXml
 {
     const long MostCharacters = 1L << 30;
@@ -43,6 +43,47 @@ public static class AsapXml
         {
             throw new AnnotationException($"{name}: not XML that can be read: {e.Message}", e);
         }
+    }
+
+    /// <summary>
+    /// Writes annotations; an area of several polygons becomes as many. What is read again is equal to the bit.
+    /// </summary>
+    /// <exception cref="ArgumentException">A polygon has holes or a line is among them: ASAP has neither.</exception>
+    public static void Write(Stream stream, IReadOnlyList<Annotation> annotations)
+    {
+        const string Colour = "#F4FA58"; // ASAP's first
+        bool Has(string group) => group is not ("" or "None");
+        IEnumerable<string> groups = annotations.Select(a => a.Group).Where(Has).Distinct();
+        XElement root = new("ASAP_Annotations",
+            new XElement("Annotations", annotations.SelectMany(a => Rings(a).Select(ring =>
+                new XElement("Annotation", new XAttribute("Name", a.Name), new XAttribute("Type", a.Kind),
+                    new XAttribute("PartOfGroup", Has(a.Group) ? a.Group : "None"), new XAttribute("Color", Colour),
+                    new XElement("Coordinates", ring.Select(Coordinate)))))),
+            new XElement("AnnotationGroups", groups.Select(group =>
+                new XElement("Group", new XAttribute("Name", group), new XAttribute("PartOfGroup", "None"),
+                    new XAttribute("Color", Colour), new XElement("Attributes")))));
+        XmlWriterSettings settings = new()
+        {
+            Encoding = new System.Text.UTF8Encoding(false), Indent = true, IndentChars = "\t", NewLineChars = "\n",
+        };
+        using XmlWriter writer = XmlWriter.Create(stream, settings);
+        new XDocument(root).Save(writer);
+    }
+
+    static IEnumerable<IReadOnlyList<SlidePoint>> Rings(Annotation annotation)
+    {
+        if (annotation.Kind == AnnotationKind.Line)
+            throw new ArgumentException($"annotation '{annotation.Name}': ASAP has no lines");
+        if (annotation.Polygons.Any(p => p.Holes.Count > 0))
+            throw new ArgumentException($"annotation '{annotation.Name}': ASAP has no polygons with holes");
+        return annotation.Polygons.Count > 0 ? annotation.Polygons.Select(p => p.Outer) : [annotation.Points];
+    }
+
+    static XElement Coordinate(SlidePoint point, int order)
+    {
+        static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+        return new XElement("Coordinate", new XAttribute("Order", order), new XAttribute("X", Text(point.X)),
+            new XAttribute("Y", Text(point.Y)));
     }
 
     static Annotation Parse(XElement element, string name)
