@@ -62,6 +62,8 @@ internal static class Program
         InitCommand.Create(),
         ConvertCommand.Create(),
         PlanCommand.Create(),
+        ClassifyCommand.Create(),
+        CamCommand.Create(),
         EvaluateCommand.Create(),
         TrainCommand.Create(),
         SynthCommand.Create(),

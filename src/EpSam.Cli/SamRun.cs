@@ -5,6 +5,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using EpSam.Imaging;
+using EpSam.Native.Models.ResNet;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
@@ -14,11 +15,20 @@ namespace EpSam.Cli;
 /// <summary>What became of one image: "done", "failed" with an error, or "planned".</summary>
 internal sealed record ImageReport(string Image, string Status, string? Error = null, int? Width = null,
     int? Height = null,
-    string? Output = null, int? Masks = null, double? Seconds = null);
+    string? Output = null, int? Masks = null, double? Seconds = null, double? Logit = null,
+    double? Probability = null)
+{
+    /// <summary>Of the image's pixels, in the mask.</summary>
+    public double? SetShare { get; init; }
+}
 
-internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, CancellationToken cancel)
+internal sealed class SamRun(SamFlags flags, SamModel model, PatchClassifier? classifier, Reporter reporter,
+    CancellationToken cancel)
 {
     public SamFlags Flags => flags;
+
+    /// <summary>Where prompts come from when none are given.</summary>
+    public PatchClassifier? Classifier => classifier;
 
     public SamModel Model => model;
 
@@ -29,20 +39,24 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
     /// <summary>Where the output of an image goes, and how many masks it has.</summary>
     public delegate (string Output, int? Masks) Work(SamRun run, InputImage image, Raster pixels);
 
-    /// <summary>Runs a whole command.</summary>
-    public static int Execute(ParseResult parsed, SamFlags flags, InputImage[] images, SamOptions options, Work work)
+    /// <summary>Runs a whole command, with a classifier beside the model if one is given.</summary>
+    public static int Execute(ParseResult parsed, SamFlags flags, InputImage[] images, SamOptions options, Work work,
+        ClassifierFlags? prompter = null)
     {
         Reporter reporter = new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error,
             flags.IsJson, flags.IsQuiet);
         _ = ImageReader.LibraryVersion;   // missing: said before the model is loaded
         flags.RequireCheckpoint();
+        prompter?.RequireCheckpoint();
         if (!images.Any(i => ImageList.LooksReadable(i.Path))) return NothingToDo(reporter, images);
         using OpenedGpu gpu = OpenedGpu.Open(flags.Gpu, reporter.Note);
         using SamModel model = flags.Open(gpu.Gpu, options, reporter.Note);
+        using PatchClassifier? classifier = prompter?.Open(gpu.Gpu, images, 4, flags.Budget - model.Plan.Peak);
         bool isHalf = flags.Precision == DType.BF16;
         reporter.Note($"{flags.Checkpoint}: {Describe(model.Config)}, {(isHalf ? "bf16" : "fp32")}; "
             + $"{Sizes.Text(model.Plan.Peak)} of device memory; {gpu.Name}");
-        SamRun run = new(flags, model, reporter, Invocation.CancelOf(parsed));
+        if (classifier is not null) reporter.Note(prompter!.Describe(classifier));
+        SamRun run = new(flags, model, classifier, reporter, Invocation.CancelOf(parsed));
         List<ImageReport> reports = [];
         reporter.Work(() =>
         {
@@ -62,7 +76,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
             Precision = isHalf ? "bf16" : "fp32",
             Gpu = gpu.Kind,
             Device = gpu.Name,
-            DeviceMemoryBytes = model.Plan.Peak,
+            DeviceMemoryBytes = model.Plan.Peak + (classifier?.Plan.Peak ?? 0),
             Images = reports,
         }));
         if (failed > 0 && images.Length > 1) reporter.Fail($"{failed} of {images.Length} images failed");
@@ -70,7 +84,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
     }
 
     // No image can be read: said without opening the model.
-    static int NothingToDo(Reporter reporter, InputImage[] images)
+    internal static int NothingToDo(Reporter reporter, InputImage[] images)
     {
         List<ImageReport> reports = [];
         foreach (InputImage image in images)
@@ -127,7 +141,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         }
     }
 
-    static ImageReport Failed(Reporter reporter, InputImage image, Exception e)
+    internal static ImageReport Failed(Reporter reporter, InputImage image, Exception e)
     {
         string message = e.Message.Contains(image.Path, StringComparison.Ordinal) ? e.Message
             : $"{image.Path}: {e.Message}";
@@ -135,7 +149,7 @@ internal sealed class SamRun(SamFlags flags, SamModel model, Reporter reporter, 
         return new ImageReport(image.Path, "failed", message);
     }
 
-    static bool IsOfTheImage(Exception e) => e is UserError { Code: ExitCode.Failure } or IOException
+    internal static bool IsOfTheImage(Exception e) => e is UserError { Code: ExitCode.Failure } or IOException
         or UnauthorizedAccessException
         or ArgumentException or OutOfMemoryException or ImagingException { Kind: not ImagingError.LibraryMissing };
 

@@ -53,10 +53,11 @@ internal static class SegmentCommand
 
     public static Command Create()
     {
-        Command command = new("segment", "Segment objects that points, boxes or masks show.")
+        Command command = new("segment", "Segment objects that points, boxes, masks or a classifier show.")
         {
             Images, Points, Boxes, Mask, Multimask, Embedding, Out, Overwrite,
         };
+        SegmentByClassifier.AddTo(command);
         SamFlags.AddTo(command);
         command.SetAction(Run);
         return command;
@@ -65,7 +66,8 @@ internal static class SegmentCommand
     static int Run(ParseResult parsed)
     {
         SamFlags flags = SamFlags.Read(parsed);
-        ObjectPrompt[] prompts = Prompts(parsed);
+        bool byClassifier = SegmentByClassifier.IsWanted(parsed);
+        ObjectPrompt[] prompts = byClassifier ? [] : Prompts(parsed);
         InputImage[] images = ImageList.Of(parsed.GetRequiredValue(Images));
         string? mask = parsed.GetValue(Mask), embedding = parsed.GetValue(Embedding);
         if (mask is not null) InputFile.Open(mask, "mask").Dispose();
@@ -74,6 +76,16 @@ internal static class SegmentCommand
         string target = parsed.GetRequiredValue(Out);
         SamRun.RequireFree(target, images, parsed.GetValue(Overwrite));
         bool multimask = parsed.GetValue(Multimask);
+        if (byClassifier)
+        {
+            if (mask is not null || multimask || parsed.GetValue(Points) is { Length: > 0 }
+                || parsed.GetValue(Boxes) is { Length: > 0 })
+            {
+                throw UserError.Usage("--classifier finds the prompts; leave out --points, --box, --mask and "
+                    + "--multimask");
+            }
+            return SegmentByClassifier.Run(parsed, flags, images, target, embedding);
+        }
         SamOptions options = new()
         {
             MaxPoints = Math.Max(1, prompts.Max(p => p.Points.Length)), ImagesPerPass = 1,
@@ -104,7 +116,7 @@ internal static class SegmentCommand
         bool hasMask = parsed.GetValue(Mask) is not null;
         if (points.Length == 0 && boxes.Length == 0 && !hasMask)
             throw UserError.Usage(
-                "nothing is asked for: give --points, --box or --mask (epsam amg finds all masks without)");
+                "nothing is asked for: give --points, --box or --mask, or --classifier (epsam amg finds all masks)");
         if (points.Length > 0 && boxes.Length > 0 && points.Length != boxes.Length)
             throw UserError.Usage($"--points is given {points.Length} times and --box {boxes.Length} times: which "
                 + "points are in which box? Give one of them only, or both equally often");
@@ -134,7 +146,7 @@ internal static class SegmentCommand
         return model.MaskLogits([.. grey.Pixels.Select(v => v >= 128 ? (byte)1 : (byte)0)], grey.Height, grey.Width);
     }
 
-    static SamEmbedding Saved(string path, Raster pixels)
+    internal static SamEmbedding Saved(string path, Raster pixels)
     {
         InputFile.Open(path, "embedding").Dispose();
         try
@@ -196,7 +208,7 @@ internal static class SegmentCommand
 
     static double[]? Corners(BoxPrompt? box) => box is BoxPrompt b ? [b.X0, b.Y0, b.X1, b.Y1] : null;
 
-    static object MaskReport(SamPrediction prediction, int m, string file)
+    internal static object MaskReport(SamPrediction prediction, int m, string file)
     {
         Rle rle = Rle.Encode(prediction.Masks[m], prediction.Height, prediction.Width);
         return new

@@ -15,13 +15,6 @@ internal sealed class ReportPictures
 
     static readonly (byte R, byte G, byte B) MaskColour = (0, 114, 178), TruthColour = (230, 159, 0);
 
-    // Between dark blue and yellow by way of green: lightness grows evenly (after matplotlib's viridis).
-    static readonly (int R, int G, int B)[] Heat =
-    [
-        (68, 1, 84), (71, 44, 122), (59, 81, 139), (44, 113, 142), (33, 144, 141), (39, 173, 129), (92, 200, 99),
-        (170, 220, 50), (253, 231, 37),
-    ];
-
     readonly IImageFiles _files;
     readonly byte[] _small;   // (_rows, _columns, 3)
     readonly int _rows, _columns;
@@ -45,15 +38,8 @@ internal sealed class ReportPictures
     /// <summary>An activation map over it.</summary>
     public Markup Warm(Picture map, string name)
     {
-        byte[] large = new byte[_rows * _columns], rgb = [.. _small];
-        CvResize.Linear(map.Pixels, map.Height, map.Width, 1, _rows, _columns, large);
-        for (int i = 0; i < large.Length; i++)
-        {
-            (int r, int g, int b) = HeatOf(large[i]);
-            rgb[3 * i] = (byte)((rgb[3 * i] * 2 + r * 3) / 5);
-            rgb[3 * i + 1] = (byte)((rgb[3 * i + 1] * 2 + g * 3) / 5);
-            rgb[3 * i + 2] = (byte)((rgb[3 * i + 2] * 2 + b * 3) / 5);
-        }
+        byte[] rgb = [.. _small];
+        HeatMap.Paint(rgb, _rows, _columns, map.Pixels, map.Height, map.Width);
         return Encode(rgb, name);
     }
 
@@ -111,15 +97,6 @@ internal sealed class ReportPictures
         byte[] small = new byte[_rows * _columns];
         CvResize.Nearest(mask, Height, Width, 1, _rows, _columns, small);
         return small;
-    }
-
-    static (int R, int G, int B) HeatOf(byte level)
-    {
-        int position = level * (Heat.Length - 1), at = Math.Min(position / 255, Heat.Length - 2);
-        int part = position - at * 255;
-        return (Mix(Heat[at].R, Heat[at + 1].R), Mix(Heat[at].G, Heat[at + 1].G), Mix(Heat[at].B, Heat[at + 1].B));
-
-        int Mix(int from, int to) => (from * (255 - part) + to * part) / 255;
     }
 
     Markup Encode(byte[] rgb, string name)

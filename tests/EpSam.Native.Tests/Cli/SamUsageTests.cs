@@ -29,6 +29,18 @@ public sealed class SamUsageTests
         "--memory-budget: 'lots' is not a size of memory")]
     [TestCase("segment a.png --sam s --out o --points 1,2,1 --seed -1", "--seed -1: expected 0 to 1000000")]
     [TestCase("segment a.png --sam s --out o --points 1,2,1 --seed one", "'one'")]
+    [TestCase("segment a.png --sam s --out o --classifier c --points 1,2,1",
+        "--classifier finds the prompts; leave out --points")]
+    [TestCase("segment a.png --sam s --out o --points 1,2,1 --percentile 5", "--percentile is about --classifier")]
+    [TestCase("segment a.png --sam s --out o --classifier c --point-count 0", "--point-count 0: expected 1 to 1024")]
+    [TestCase("cam a.png --classifier c --out o --rule camelyon18", "--rule camelyon18: expected camelyon16 or")]
+    [TestCase("cam a.png --classifier c --out o --logit 0 --percentile 5", "--logit replaces --percentile and --level")]
+    [TestCase("cam a.png --classifier c --out o --percentile 101", "--percentile 101: expected 0 to 100")]
+    [TestCase("cam a.png --classifier c --out o --scale 0", "--scale 0: expected above 0, at most 16")]
+    [TestCase("cam a.png --classifier c --out o --opening 0", "--opening 0: expected 1 to 255")]
+    [TestCase("cam a.png --classifier c", "'--out' is required")]
+    [TestCase("classify a.png", "'--classifier' is required")]
+    [TestCase("classify a.png --classifier c --size 0", "--size 0: expected 1 to 4096")]
     [TestCase("amg a.png --sam s --out o --points-per-side 0", "--points-per-side 0: expected 1 to 1024")]
     [TestCase("amg a.png --sam s --out o --points-per-batch 0", "--points-per-batch 0: expected 1 to 4096")]
     [TestCase("amg a.png --sam s --out o --pred-iou-thresh 1.5", "--pred-iou-thresh 1.5: expected 0 to 1")]
@@ -57,6 +69,8 @@ public sealed class SamUsageTests
     [TestCase("amg")]
     [TestCase("encode")]
     [TestCase("init")]
+    [TestCase("classify")]
+    [TestCase("cam")]
     public void Help_NamesEveryOptionWithADescription(string verb)
     {
         CommandLine result = CommandLine.Run(verb, "--help");

@@ -1,6 +1,6 @@
 // The patch classifier against the recorded numbers of the reference code (set s03): evaluation with
-// samples of its stages, activations of its whole last stage. Full width takes seconds on the virtual GPU, so its checks
-// are off here; ResNetAdlTinyTests has them on.
+// samples of its stages, activations of its whole last stage. Full width takes seconds on the virtual GPU, so its
+// checks are off here; ResNetAdlTinyTests has them on.
 using System.Text.Json;
 using EpSam.Cases;
 using EpSam.Imaging;
