@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using EpSam.Imaging;
 using EpSam.Native.Tests.Cli;
 using EpSam.Native.Tests.Imaging;
+using EpSam.Native.Tests.Pipeline;
 
 namespace EpSam.Native.Tests.Readme;
 
@@ -44,6 +45,8 @@ public sealed partial class ReadmeTests
         File.WriteAllText("iota.ptx", ptx);
         VipsLibrary.RequireOrSkip();
         File.WriteAllBytes("photo.jpg", ImageWriter.EncodeJpeg(Photo(640, 427), 640, 427, 3));
+        TinyData.Write("patches", train: 4, val: 4, test: 2);
+        File.WriteAllText("small.json", Blocks().Single(b => b.Language == "json").Body);
         int run = 0;
         foreach (string line in ShellLines().Where(l => l.StartsWith("./epsam ", StringComparison.Ordinal)))
         {
@@ -62,7 +65,10 @@ public sealed partial class ReadmeTests
         Assert.That(y, Is.EqualTo(Enumerable.Range(0, 250).Select(i => 0.5f * i)));
         Assert.That(y[^1], Is.EqualTo(124.5f));
         foreach (string file in new[] { "masks/photo/overlay_0.png", "masks/photo/segment.json",
-            "all/photo/metadata.csv", "all/photo/overlay.png" })
+            "all/photo/metadata.csv", "all/photo/overlay.png", "run/run.json", "run/data.csv", "run/stages.json",
+            "run/metrics.csv", "run/tensorboard", "run/classifier/classifier.safetensors", "run/initial",
+            "run/round0/decoder.safetensors", "run/round1/decoder.safetensors", "run/predictions",
+            "run/evaluation.csv", "run/evaluation.json", "run/report.html", "run/plans", "run/cache" })
             Assert.That(file, Does.Exist);
     }
 
