@@ -180,7 +180,8 @@ internal static class SynthCommand
     {
         (double tumour, double tissue) = SquareMillimetres(slide);
         return string.Create(CultureInfo.InvariantCulture, $"{name}.tif: {slide.Options.Width} x "
-            + $"{slide.Options.Height}, {tissue:F2} mm² of tissue, {slide.Tumour.Count} nests, {tumour:F3} mm² of tumour");
+            + $"{slide.Options.Height}, {tissue:F2} mm² of tissue, {tumour:F3} mm² of tumour in "
+            + $"{slide.Tumour.Count} nests");
     }
 
     static List<Row> ReadTable(string path)

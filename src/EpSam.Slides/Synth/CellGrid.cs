@@ -1,4 +1,5 @@
-// Points on a square grid, each moved within its cell: neighbouring objects that neither overlap much nor lie in rows.
+// Points on a grid, every second row moved by half a cell and each point within its own: neighbouring objects that
+// neither overlap much nor lie in rows.
 // The nearest points to a place divide the plane into the cells of fat and of epithelium (Worley, "A cellular texture
 // basis function", SIGGRAPH 1996).
 using System.Runtime.CompilerServices;
@@ -29,8 +30,10 @@ internal sealed class CellGrid
         for (int i = 0; i < Count; i++)
         {
             uint hash = State(i);
-            _x[i] = (_left + i % _columns + 0.5f + jitter * ((hash & 0xFFFF) / 32768f - 1)) * pitch;
-            _y[i] = (_top + i / _columns + 0.5f + jitter * ((hash >> 16) / 32768f - 1)) * pitch;
+            int row = _top + i / _columns;
+            float right = jitter * ((hash & 0xFFFF) / 32768f - 1), down = jitter * ((hash >> 16) / 32768f - 1);
+            _x[i] = (_left + i % _columns + 0.5f + Shift(row) + right) * pitch;
+            _y[i] = (row + 0.5f + down) * pitch;
         }
     }
 
@@ -47,15 +50,17 @@ internal sealed class CellGrid
     /// <summary>What a chain of hashes for a point begins with.</summary>
     public uint State(int index) => Noise.Hash(Seed, _left + index % _columns, _top + index / _columns);
 
+    static float Shift(int row) => (row & 1) * 0.5f;
+
     /// <summary>The nearest point, its distance, and those of the next two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Nearest(float x, float y, out float first, out float second, out float third)
     {
-        int column = (int)MathF.Floor(x * _perPitch) - _left, row = (int)MathF.Floor(y * _perPitch) - _top, found = 0;
+        int row = (int)MathF.Floor(y * _perPitch) - _top, found = 0;
         float a = float.MaxValue, b = float.MaxValue, c = float.MaxValue;
         for (int r = row - 1; r <= row + 1; r++)
         {
-            int at = r * _columns + column - 1;
+            int column = (int)MathF.Floor(x * _perPitch - Shift(_top + r)) - _left, at = r * _columns + column - 1;
             for (int i = at; i < at + 3; i++)
             {
                 float dx = x - _x[i], dy = y - _y[i], d = dx * dx + dy * dy;

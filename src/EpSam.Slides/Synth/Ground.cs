@@ -58,7 +58,7 @@ internal sealed class Ground
             (float h, float e) = zone switch
             {
                 Zone.Glass => (0f, Glass),
-                Zone.Stroma => Stroma(i),
+                Zone.Stroma => Stroma(i, cx, cy),
                 Zone.FatCell => (0.004f, 0.016f),
                 Zone.FatWall => (0.07f, 0.36f),
                 Zone.GlandWall or Zone.GlandLumen => Gland(cx, cy),
@@ -75,11 +75,11 @@ internal sealed class Ground
     }
 
     // Bundles of collagen with clefts between; where lymphocytes lie, a pale net.
-    (float H, float E) Stroma(int i)
+    (float H, float E) Stroma(int i, float x, float y)
     {
         float u = _u[i], v = _v[i], lymphoid = _l[i];
         float bundle = Noise.At(_seed, u / 6.2f, v / 70), thin = Noise.At(_seed + 1, u / 2.2f, v / 30);
-        float fibre = 0.6f * bundle + 0.5f * thin;
+        float fibre = 0.6f * bundle + 0.5f * thin + 0.28f * Noise.At(_seed + 3, x / 1.3f, y / 1.3f);
         float open = bundle + 0.7f * Noise.At(_seed + 2, u / 15, v / 95) + 1.3f * (_o[i] - 0.72f) - 0.3f * lymphoid;
         float gap = 0.9f * Noise.Step(0.22f, 0.62f, open);
         float loose = Math.Clamp(_o[i], 0, 1);
@@ -91,10 +91,11 @@ internal sealed class Ground
     // Sheets of polygonal cells of different tone, granular, with faint borders.
     (float H, float E) Tumour(Nest nest, float x, float y)
     {
-        int cell = TumourCells!.Nearest(x, y, out float first, out float second, out _);
+        float bend = 1.3f * Noise.At(_seed + 9, x / 4.5f, y / 4.5f);
+        int cell = TumourCells!.Nearest(x + bend, y - bend, out float first, out float second, out _);
         float tone = (TumourCells.State(cell) >> 20 & 0xFF) / 255f - 0.5f;
-        float grain = 0.09f * Noise.At(_seed + 5, x / 1.5f, y / 1.5f) + 0.10f * Noise.At(_seed + 6, x / 5, y / 5);
-        float border = 1 - Noise.Step(0.1f, 1.5f, second - first);
+        float grain = 0.15f * Noise.At(_seed + 5, x / 1.4f, y / 1.4f) + 0.13f * Noise.At(_seed + 6, x / 5, y / 5);
+        float border = 1 - Noise.Step(0, 1.4f, second - first + 3 * grain);
         float wide = 0.12f * Noise.Step(4, 8, first); // paler far from the nucleus
         return ((nest.Tone * (1 + 0.35f * tone) + grain * 0.5f) * (1 - 0.2f * border),
             (nest.Eosin * (1 + 0.2f * tone) + grain) * (1 - 0.2f * border) - wide);

@@ -87,15 +87,16 @@ internal sealed class NestPlanner
         uint shape = Noise.Next(ref _state);
         (double turnCos, double turnSin) = Noise.Turn(Noise.Unit(ref _state));
         float aspect = Noise.Between(ref _state, 0.62f, 1);
-        int count = Math.Clamp((int)(radius * 6.3f / (0.7f * Cell)), 32, 512);
+        int count = Math.Clamp((int)(radius * 6.3f / (0.5f * Cell)), 32, 512);
         SlidePoint[] ring = new SlidePoint[count];
         for (int i = 0; i < count; i++)
         {
             (double cos, double sin) = Noise.Turn((double)i / count);
             (float c, float s) = ((float)cos, (float)sin);
             float fine = radius / 24; // bumps of about a cell or two
-            float r = radius * (1 + 0.36f * Noise.At(shape, c * 1.2f, s * 1.2f)
-                + 0.24f * Noise.At(shape + 1, c * 2.6f, s * 2.6f))
+            float r = radius * (1 + 0.40f * Noise.At(shape, c * 1.3f, s * 1.3f)
+                + 0.28f * Noise.At(shape + 1, c * 2.6f, s * 2.6f)
+                + 0.12f * Noise.At(shape + 5, c * 5.5f, s * 5.5f))
                 + 7 * Noise.At(shape + 2, c * fine, s * fine);
             (float p, float q) = (r * c, r * s * aspect);
             float px = p + 0.2f * radius * Noise.At(shape + 3, p / (0.9f * radius), q / (0.9f * radius));

@@ -56,7 +56,7 @@ internal static class Noise
         return t * t * (3 - 2 * t);
     }
 
-    /// <summary>Cosine and sine of a share of a full turn: Taylor's series on an eighth, by symmetry elsewhere.</summary>
+    /// <summary>Cosine and sine of a share of a full turn: Taylor's series on an eighth, else by symmetry.</summary>
     public static (double Cos, double Sin) Turn(double share)
     {
         double eighths = (share - Math.Floor(share)) * 8;

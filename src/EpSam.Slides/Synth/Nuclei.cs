@@ -26,7 +26,7 @@ internal sealed class Nuclei(SynthScene scene, Zones zones, Ground ground)
             uint state = grid.State(i);
             float chance = zone switch
             {
-                Zone.Stroma => 0.62f - 0.35f * zones.Lymphoid!.At(column, row), Zone.FatWall => 0.3f, _ => 0,
+                Zone.Stroma => 0.54f - 0.32f * zones.Lymphoid!.At(column, row), Zone.FatWall => 0.1f, _ => 0,
             };
             if (Noise.Unit(ref state) >= chance) continue;
             (float gx, float gy) = ground.Across.Slope(column, row);
@@ -36,8 +36,8 @@ internal sealed class Nuclei(SynthScene scene, Zones zones, Ground ground)
             (float cos, float sin) = Unit(-gy + tilt * gx, gx + tilt * gy);
             paint(new Nucleus
             {
-                X = x, Y = y, Cos = cos, Sin = sin, A = 4.2f + 4.2f * size,
-                B = 1.95f - 0.7f * size + 0.5f * Noise.Unit(ref state),
+                X = x, Y = y, Cos = cos, Sin = sin, A = 4.2f + 5 * size,
+                B = 1.7f - 0.6f * size + 0.6f * Noise.Unit(ref state),
                 Bend = Noise.Between(ref state, -0.028f, 0.028f), Two = Noise.Between(ref state, -0.08f, 0.08f),
                 Three = Noise.Between(ref state, -0.1f, 0.1f),
                 Haematoxylin = Noise.Between(ref state, 0.75f, 1.35f), Eosin = 0.4f, Rim = 0.2f, Clumps = 0.25f,
@@ -68,8 +68,8 @@ internal sealed class Nuclei(SynthScene scene, Zones zones, Ground ground)
                 X = x, Y = y, Cos = (float)cos, Sin = (float)sin, A = radius,
                 B = radius * Noise.Between(ref state, 0.82f, 1), Two = Noise.Between(ref state, -0.05f, 0.05f),
                 Three = Noise.Between(ref state, -0.07f, 0.07f),
-                Haematoxylin = Noise.Between(ref state, 1.15f, 1.6f), Eosin = 0.42f, Rim = 0.25f, Clumps = 0.42f,
-                Grain = 1.25f, Seed = state,
+                Haematoxylin = Noise.Between(ref state, 1.15f, 1.6f), Eosin = 0.42f, Rim = 0.25f, Clumps = 0.6f,
+                Grain = 1.5f, Seed = state,
             });
         }
     }
@@ -121,7 +121,7 @@ internal sealed class Nuclei(SynthScene scene, Zones zones, Ground ground)
                 B = radius * MathF.Sqrt(aspect), Two = Noise.Between(ref state, -0.08f, 0.08f),
                 Three = Noise.Between(ref state, -0.12f, 0.12f), Bend = Noise.Between(ref state, -0.012f, 0.012f),
                 Haematoxylin = nest.Chromatin * Noise.Between(ref state, 0.52f, 0.86f), Eosin = 0.34f, Rim = 0.6f,
-                Clumps = 0.42f, Grain = 1.7f, Nucleoli = 1 + (int)(2 * Noise.Unit(ref state)), Nucleolus = 0.6f,
+                Clumps = 0.55f, Grain = 1.9f, Nucleoli = 1 + (int)(2 * Noise.Unit(ref state)), Nucleolus = 0.6f,
                 Seed = state,
             };
             if (kind < 0.015f) Divide(ref nucleus, ref state);
@@ -132,7 +132,8 @@ internal sealed class Nuclei(SynthScene scene, Zones zones, Ground ground)
     static void Divide(ref Nucleus nucleus, ref uint state)
     {
         (nucleus.A, nucleus.B) = (Noise.Between(ref state, 4, 5.2f), Noise.Between(ref state, 1.4f, 2.2f));
-        (nucleus.Haematoxylin, nucleus.Clumps, nucleus.Rim, nucleus.Nucleoli) = (1.6f, 0.5f, 0, 0);
+        (nucleus.Haematoxylin, nucleus.Clumps, nucleus.Rim, nucleus.Nucleoli) = (1.5f, 0.7f, -0.3f, 0);
+        (nucleus.Two, nucleus.Three) = (Noise.Between(ref state, -0.2f, 0.2f), Noise.Between(ref state, -0.3f, 0.3f));
     }
 
     static (float Cos, float Sin) Unit(float x, float y)

@@ -30,7 +30,8 @@ internal struct Nucleus
     public uint Seed;
 
     /// <summary>It lies within this distance.</summary>
-    public readonly float Reach => Math.Max(A, B) * (1.12f + MathF.Abs(Two) + MathF.Abs(Three)) + MathF.Abs(Bend) * A * A + 0.6f;
+    public readonly float Reach =>
+        Math.Max(A, B) * (1.12f + MathF.Abs(Two) + MathF.Abs(Three)) + MathF.Abs(Bend) * A * A + 0.6f;
 
     /// <summary>Shape coordinates of a place: the distance from the middle is 1 at the rim.</summary>
     public readonly float Distance(float dx, float dy)
@@ -46,13 +47,15 @@ internal struct Nucleus
     /// <summary>Haematoxylin at a place at a distance.</summary>
     public readonly float Stain(float dx, float dy, float distance)
     {
-        float value = Haematoxylin * (1 + Clumps * Noise.At(Seed, dx / Grain, dy / Grain)
-            + Rim * (Noise.Step(0.55f, 0.9f, distance) - 0.45f));
+        float x0 = dx / Grain, y0 = dy / Grain;
+        float chromatin = 0.75f * Noise.At(Seed, x0, y0) + 0.65f * Noise.At(Seed + 1, 2.1f * x0, 2.1f * y0);
+        float value = Haematoxylin * (1 + Clumps * chromatin + Rim * (Noise.Step(0.62f, 0.92f, distance) - 0.4f));
         uint state = Seed;
         for (int i = 0; i < Nucleoli; i++)
         {
             float size = Noise.Between(ref state, 0.75f, 1.25f);
-            float x = dx - A * Noise.Between(ref state, -0.42f, 0.42f), y = dy - B * Noise.Between(ref state, -0.42f, 0.42f);
+            float x = dx - A * Noise.Between(ref state, -0.4f, 0.4f);
+            float y = dy - B * Noise.Between(ref state, -0.4f, 0.4f);
             float near = 1 - (x * x + y * y) / (size * size);
             if (near > 0) value += Nucleolus * Math.Min(1, 2 * near);
         }

@@ -76,7 +76,7 @@ public sealed class SynthSlide
 
     void Paint(Zones zones, int x, int y, int width, int height, float[] h, float[] e)
     {
-        const float CellJitter = 0.33f;
+        const float CellJitter = 0.37f;
         CellGrid? cells = zones.Nests.Count == 0 ? null
             : new CellGrid(_scene.Seed(12), _scene.CellPitch, CellJitter, zones.Area, around: 2);
         Ground ground = new(_scene, zones, cells);

@@ -14,7 +14,7 @@ internal enum Zone : byte
 internal sealed class Zones
 {
     const float Margin = 18;        // micrometres: more than a nucleus reaches
-    const float FatPitch = 52, FatJitter = 0.4f, FatWallWidth = 2.1f;
+    const float FatPitch = 52, FatJitter = 0.36f, FatWallWidth = 2.1f, FatRadius = 31;
     const float NearFat = 0.2f;     // the field of a cell's middle is not that of its rim
 
     readonly byte[] _zones;
@@ -103,10 +103,11 @@ internal sealed class Zones
                 if (zone != (byte)Zone.Stroma || fat.At(Left + column, Top + row) < -NearFat) continue;
                 int cell = grid.Nearest((float)((Left + column + 0.5) * _mpp), y, out float first, out float second,
                     out float third);
-                if (!isFat[cell]) continue;
+                if (!isFat[cell] || first > FatRadius) continue;
                 // harmonic: small where three cells meet, which rounds the corners
-                float b = second - first, c = third - first, wall = b * c / (b + 0.35f * c + 1e-6f);
-                zone = (byte)(MathF.Min(b, wall * 0.6f) < FatWallWidth ? Zone.FatWall : Zone.FatCell);
+                float b = second - first, c = third - first, corner = 0.6f * b * c / (b + 0.35f * c + 1e-6f);
+                float wall = Math.Min(Math.Min(b, corner), FatRadius - first);
+                zone = (byte)(wall < FatWallWidth ? Zone.FatWall : Zone.FatCell);
             }
         }
     }

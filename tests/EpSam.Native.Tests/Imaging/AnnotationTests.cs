@@ -55,6 +55,34 @@ public sealed class AnnotationTests
     }
 
     [Test]
+    public void Asap_WrittenAndRead_IsEqualToTheBit()
+    {
+        Annotation[] drawn =
+        [
+            new("Läsion <1> & \"2\"", AnnotationKind.Polygon, "Tumor",
+                [new([new(0.1, 1e-7), new(12345.678901234567, 2), new(3, 1e8 / 3)])], []),
+            new("", AnnotationKind.Rectangle, "None", [new([new(0, 0), new(4, 0), new(4, 4), new(0, 4)])], []),
+            new("points", AnnotationKind.PointSet, "b", [], [new(1, 2), new(3.25, -4)]),
+        ];
+        using MemoryStream file = new();
+        AsapXml.Write(file, drawn);
+        file.Position = 0;
+        IReadOnlyList<Annotation> read = AsapXml.Read(file, "x");
+        Assert.That(read, Has.Count.EqualTo(drawn.Length));
+        for (int i = 0; i < drawn.Length; i++)
+        {
+            Assert.That((read[i].Name, read[i].Kind, read[i].Group),
+                Is.EqualTo((drawn[i].Name, drawn[i].Kind, drawn[i].Group)));
+            Assert.That(read[i].Polygons.Select(p => p.Outer), Is.EqualTo(drawn[i].Polygons.Select(p => p.Outer)));
+            Assert.That(read[i].Points, Is.EqualTo(drawn[i].Points));
+        }
+        Annotation ring = new("a", AnnotationKind.Polygon, "", [new(drawn[1].Polygons[0].Outer,
+            [[new(1, 1), new(2, 1), new(2, 2)]])], []);
+        Assert.That(() => AsapXml.Write(new MemoryStream(), [ring]),
+            Throws.ArgumentException.With.Message.Contains("holes"));
+    }
+
+    [Test]
     public void DecimalCommas_AreRead()
     {
         IReadOnlyList<Annotation> all = AsapXml.Read(At("slides/asap_packer/example.xml"));
