@@ -34,6 +34,7 @@ public sealed class CamStage : IRunStage
         }.For(images.Select(i => run.Files.ReadSize(i.Path))
             .Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
         using PatchClassifier classifier = PatchClassifier.Load(run.Gpu, run.Folder.Classifier, options);
+        run.Folder.KeepTimeline(Name, classifier.Plan);
         double[] shares = MakeAll(run, classifier, images, scale);
         return new(Figures(run, images, shares), classifier.Plan.Peak, classifier.MeasuredPeak);
     }

@@ -85,6 +85,7 @@ internal sealed class ClassifierTraining : IDisposable
         _trainer = new(run.Gpu, _config.Model, ClassifierStage.Options(run.Config));
         try
         {
+            run.Folder.KeepTimeline(stage, _trainer.Plan);
             Begin();
         }
         catch

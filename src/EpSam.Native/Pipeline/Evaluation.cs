@@ -31,12 +31,15 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
     readonly StringBuilder _lines = new(Header);
     readonly Dictionary<string, double> _figures = [];
 
+    /// <summary>The parts that are judged.</summary>
+    public IReadOnlyList<Split> Judged { get; init; } = [Split.Val, Split.Test];
+
     /// <summary>Judges validation and test images; gives the figures worth telling.</summary>
     public IReadOnlyDictionary<string, double> Write()
     {
         ColourDiscriminant? colour = FitColour();
         JsonObject parts = [];
-        foreach (Split split in new[] { Split.Val, Split.Test })
+        foreach (Split split in Judged)
         {
             if (set.Of(split).Any()) parts[Name(split)] = Part(split, colour);
             else _notes.Add($"There is no {Name(split)} set.");
@@ -203,8 +206,8 @@ public sealed class Evaluation(RunFolder folder, RunConfig config, PatchSet set,
             JsonObject figures = MaskFigureText.Of(tally.Figures);
             if (masks[kind]?["what"]?.ToString() is string what) figures.Insert(0, "what", what);
             masks[kind] = figures;
-            Tell($"{Name(split)}_{kind}_dice", tally.Figures.Dice);
-            Tell($"{Name(split)}_{kind}_iou", tally.Figures.IoU);
+            if (kind is not (EvaluationKind.AllTumour or EvaluationKind.ColourPooled))
+                Tell($"{Name(split)}_{kind}_dice", tally.Figures.Dice);
         }
         foreach ((string kind, int count) in missing.Where(m => tallies.ContainsKey(m.Key)))
             _notes.Add($"{count} of {judged.Length} {Name(split)} images have no mask of {EvaluationKind.Title(kind)} "

@@ -37,47 +37,60 @@ public static class ModelEvaluation
         RunFolder run = new(folder);
         Link(model.Classifier, run.Classifier);
         if (model.Sam is not null) Link(model.Decoder ?? model.Sam, run.Decoder(0));
-        PatchSet judged = Judged(set, splits);
         RunConfig config = model.Config with
         {
             Decoder = model.Config.Decoder with { Rounds = 0, Cache = "0", Validation = DecoderValidation.Cam },
-            Cam = model.Config.Cam with { Scale = CamStage.ScaleOf(model.Config, Trained(judged), files) },
+            Cam = model.Config.Cam with
+            {
+                Scale = CamStage.ScaleOf(model.Config, Part(set, splits.Contains, _ => Split.Train), files),
+            },
         };
-        RunContext context = new(gpu, config, run, Only(judged), files, new Journal(run), observer, model.Sam ?? "",
-            cancel);
+        PatchSet judged = Part(set, splits.Contains, _ => Split.Test);
+        RunContext context = new(gpu, config, run, judged, files, new Journal(run), observer, model.Sam ?? "", cancel);
         new CamStage().Run(context);
         new EvaluationStage().Predict(context);
-        new Evaluation(run, config, judged, files, observer, cancel).Write();
-        string round = EvaluationKind.OfRound(0);
-        JsonObject figures = JsonNode.Parse(File.ReadAllText(run.EvaluationJson))!.AsObject();
-        if (figures["parts"]?["test"]?["masks"] is JsonObject masks && masks.Remove(round, out JsonNode? own))
-            masks[Decoder] = own;
-        string lines = File.ReadAllText(run.EvaluationCsv);
-        return (figures, lines.Replace($",{round},", $",{Decoder},", StringComparison.Ordinal));
+        PatchSet all = Part(set, s => s == Split.Train || splits.Contains(s),
+            s => splits.Contains(s) ? Split.Test : Split.Train);
+        new Evaluation(run, config, all, files, observer, cancel) { Judged = [Split.Test] }.Write();
+        return (Figures(run), Lines(run, set));
     }
 
-    static PatchSet Judged(PatchSet set, IReadOnlyCollection<Split> splits) => new(
-        [.. set.Images.Select(i => splits.Contains(i.Split) ? i with { Split = Split.Test }
-            : i.Split == Split.Val ? i with { Split = Split.Train } : i)], set.Patches);
+    static JsonObject Figures(RunFolder run)
+    {
+        JsonObject figures = JsonNode.Parse(File.ReadAllText(run.EvaluationJson))!.AsObject();
+        if (figures["parts"]?["test"]?["masks"] is JsonObject masks
+            && masks.Remove(EvaluationKind.OfRound(0), out JsonNode? own))
+            masks[Decoder] = own;
+        return figures;
+    }
 
-    // Without training images: for the stages that would make masks of them.
-    static PatchSet Only(PatchSet set)
+    // With the parts as the data set has them.
+    static string Lines(RunFolder run, PatchSet set)
+    {
+        Dictionary<string, Split> splits = set.Images.ToDictionary(i => i.Name, i => i.Split);
+        List<string[]> rows = CsvText.Rows(File.ReadAllText(run.EvaluationCsv));
+        foreach (string[] row in rows.Skip(1))
+        {
+            row[0] = splits[row[1]].ToString().ToLowerInvariant();
+            if (row[3] == EvaluationKind.OfRound(0)) row[3] = Decoder;
+        }
+        return string.Concat(rows.Select(r => string.Join(',', r.Select(CsvText.Field)) + "\n"));
+    }
+
+    // Some parts of a set, called otherwise.
+    static PatchSet Part(PatchSet set, Func<Split, bool> isWanted, Func<Split, Split> name)
     {
         Dictionary<int, int> places = [];
         List<SourceImage> images = [];
         for (int i = 0; i < set.Images.Count; i++)
         {
-            if (set.Images[i].Split != Split.Test) continue;
+            if (!isWanted(set.Images[i].Split)) continue;
             places[i] = images.Count;
-            images.Add(set.Images[i]);
+            images.Add(set.Images[i] with { Split = name(set.Images[i].Split) });
         }
         return new PatchSet(images,
             [.. set.Patches.Where(p => places.ContainsKey(p.Image)).Select(p => p with { Image = places[p.Image] })]);
     }
-
-    // All as training images: what patches are cut to tells at which scale images are seen.
-    static PatchSet Trained(PatchSet set) =>
-        new([.. set.Images.Select(i => i with { Split = Split.Train })], set.Patches);
 
     static void Link(string from, string to)
     {

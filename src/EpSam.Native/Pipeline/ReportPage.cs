@@ -97,7 +97,7 @@ public static class ReportPage
         th{font-weight:600;color:var(--soft);border-bottom-color:var(--soft);vertical-align:bottom}
         td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-left:16px;white-space:nowrap}
         td.n:last-child,th.n:last-child{padding-right:2px}
-        tr.base td{color:var(--soft)} tr.last td{font-weight:600}
+        td.date{white-space:nowrap} tr.base td{color:var(--soft)} tr.last td{font-weight:600}
         tr.set td{background:var(--mark)}
         code,td.code{font:13px/1.45 ui-monospace,Consolas,monospace;overflow-wrap:anywhere}
         .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));gap:18px 26px}
@@ -120,7 +120,7 @@ public static class ReportPage
         .dropped{aspect-ratio:1;border:1px dashed var(--rule);border-radius:4px;display:flex;align-items:center;
         justify-content:center;color:var(--soft);font-size:13px}
         .key{display:inline-block;width:12px;height:12px;border-radius:2px;vertical-align:-1px;margin:0 3px 0 10px}
-        .key.mask{background:#0072b2} .key.truth{border:2px solid #e69f00}
+        .key.mask{background:#28beff} .key.truth{border:2px solid #e69f00}
         details{margin:6px 0} summary{cursor:pointer}
         .timeline svg{width:100%;height:auto;border:1px solid var(--rule);border-radius:4px}
         .problems{border-left:4px solid var(--c1);padding-left:14px}

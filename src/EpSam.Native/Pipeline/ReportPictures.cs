@@ -1,5 +1,5 @@
 // The small pictures of the report, as data: an image with what was made of it at each step. Painted at the size that
-// is shown; masks in blue, the truth's border in orange over them, so that both can be told apart by everybody.
+// is shown; masks in light blue, the truth's border in orange over them, so that both can be told apart by everybody.
 using EpSam.Native.Masks;
 using EpSam.Native.Preprocess;
 
@@ -13,7 +13,8 @@ internal sealed class ReportPictures
 {
     const int Side = 168, Scale = 2, Quality = 78;   // shown at Side, painted at Scale times that
 
-    static readonly (byte R, byte G, byte B) MaskColour = (0, 114, 178), TruthColour = (230, 159, 0);
+    static readonly (byte R, byte G, byte B) MaskColour = (40, 190, 255), TruthColour = (230, 159, 0);
+    static readonly (byte R, byte G, byte B) DotColour = (240, 228, 66), RingColour = (0, 0, 0);
 
     readonly IImageFiles _files;
     readonly byte[] _small;   // (_rows, _columns, 3)
@@ -39,6 +40,7 @@ internal sealed class ReportPictures
     public Markup Warm(Picture map, string name)
     {
         byte[] rgb = [.. _small];
+        Grayscale.Apply(rgb);   // so that all colours are the map's
         HeatMap.Paint(rgb, _rows, _columns, map.Pixels, map.Height, map.Width);
         return Encode(rgb, name);
     }
@@ -67,12 +69,13 @@ internal sealed class ReportPictures
         foreach ((int px, int py) in points)
         {
             int cx = px * _columns / Width, cy = py * _rows / Height;
-            for (int dy = -4; dy <= 4; dy++)
-                for (int dx = -4; dx <= 4; dx++)
+            const int Radius = 6, Ring = 40, Inner = 20;   // the latter squared
+            for (int dy = -Radius; dy <= Radius; dy++)
+                for (int dx = -Radius; dx <= Radius; dx++)
                 {
                     int distance = dx * dx + dy * dy, x = cx + dx, y = cy + dy;
-                    if (distance > 18 || x < 0 || y < 0 || x >= _columns || y >= _rows) continue;
-                    (byte R, byte G, byte B) colour = distance > 9 ? ((byte)255, (byte)255, (byte)255) : MaskColour;
+                    if (distance > Ring || x < 0 || y < 0 || x >= _columns || y >= _rows) continue;
+                    (byte R, byte G, byte B) colour = distance > Inner ? RingColour : DotColour;
                     (rgb[3 * (y * _columns + x)], rgb[3 * (y * _columns + x) + 1], rgb[3 * (y * _columns + x) + 2]) =
                         colour;
                 }

@@ -28,6 +28,7 @@ internal sealed class ReportSamples(ReportData data, PatchSet set, IImageFiles f
         else
         {
             string of = EvaluationKind.Title(kind!);
+            bool hasRanks = ranked.Length >= 3 * OfEach;
             int middle = Math.Clamp(ranked.Length / 2 - OfEach / 2, 0, ranked.Length);
             Take(ranked.Take(OfEach), "best");
             Take(ranked.Skip(middle).Take(OfEach), "median");
@@ -36,8 +37,12 @@ internal sealed class ReportSamples(ReportData data, PatchSet set, IImageFiles f
             void Take(IEnumerable<EvaluationLine> lines, string rank)
             {
                 foreach (EvaluationLine line in lines)
+                {
+                    string place = hasRanks ? $"{rank}, " : "";
+                    place += $"{1 + Array.IndexOf(ranked, line)} of {ranked.Length}";
                     if (chosen.TrueForAll(c => c.Image.Name != line.Image))
-                        chosen.Add((images[line.Image], $"{rank} of {ranked.Length} ({of})"));
+                        chosen.Add((images[line.Image], $"{place} by {of}"));
+                }
             }
         }
         return Make(chosen);
@@ -82,7 +87,9 @@ internal sealed class ReportSamples(ReportData data, PatchSet set, IImageFiles f
             pictures.Add(Mask("initial mask", initial.Pixels, ""));
             if (cam is not null)
             {
-                (int X, int Y)[] points = CamPoints.Of(cam, initial, data.Config.Decoder, image.Name);
+                bool isEmpty = !initial.Pixels.AsSpan().ContainsAnyExcept((byte)0);
+                (int X, int Y)[] points =
+                    isEmpty ? [] : CamPoints.Of(cam, initial, data.Config.Decoder, image.Name);
                 pictures.Add(new("points", Count(points.Length), paint.Dotted(points, "points")));
             }
         }
@@ -119,7 +126,10 @@ internal sealed class ReportSamples(ReportData data, PatchSet set, IImageFiles f
     static string Score(PseudoMaskLine line) =>
         string.Create(CultureInfo.InvariantCulture, $"score {line.Score:F2},");
 
-    static string Count(int points) => points == 1 ? "1 point" : $"{points} points";
+    static string Count(int points) => points switch
+    {
+        0 => "none: the mask is empty", 1 => "1 point", _ => $"{points} points",
+    };
 
     static string Share(byte[] truth) => string.Create(CultureInfo.InvariantCulture,
         $"{100.0 * (truth.Length - truth.AsSpan().Count((byte)0)) / truth.Length:F0} % tumour");

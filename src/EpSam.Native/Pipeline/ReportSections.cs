@@ -169,13 +169,14 @@ internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles
     static void Samples(MarkupPage page, string title, List<ReportSample> samples)
     {
         if (samples.Count == 0) return;
+        int columns = samples.Max(s => s.Pictures.Count);
         page.Add($"<h3>{title}</h3>");
         foreach (ReportSample sample in samples)
         {
             string label = sample.Image.Label switch { 1 => "label tumour", 0 => "label none", _ => "no label" };
             string why = sample.Why.Length > 0 ? $" · {sample.Why}" : "";
             page.Add($"<div class=\"sample\"><h3>{sample.Image.Name} <span>{label}{why}</span></h3>"
-                + $"<div class=\"chain\" style=\"grid-template-columns:repeat({sample.Pictures.Count},"
+                + $"<div class=\"chain\" style=\"grid-template-columns:repeat({columns},"
                 + $"minmax(84px,170px))\">");
             foreach (ReportPicture picture in sample.Pictures)
             {
@@ -283,7 +284,8 @@ internal sealed class ReportSections(ReportData data, PatchSet? set, IImageFiles
             string state = s.State.ToString().ToLowerInvariant();
             string figures = string.Join(", ", (s.Figures ?? new Dictionary<string, double>())
                 .Select(f => StageProgress.Figure(f.Key, f.Value)));
-            page.Add($"<tr><td>{s.Name}</td><td>{state}</td><td>{s.Finished?.ToLocalTime():yyyy-MM-dd HH:mm}</td>"
+            page.Add($"<tr><td>{s.Name}</td><td>{state}</td>"
+                + $"<td class=\"date\">{s.Finished?.ToLocalTime():yyyy-MM-dd HH:mm}</td>"
                 + $"<td class=\"n\">{Duration(s.Seconds)}</td><td class=\"n\">{Bytes(s.PlannedBytes)}</td>"
                 + $"<td class=\"n\">{Bytes(s.PeakBytes)}</td><td>{figures}</td></tr>");
         }

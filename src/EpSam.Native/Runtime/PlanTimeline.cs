@@ -13,6 +13,9 @@ public static class PlanTimeline
 {
     const int Width = 1200, Height = 480, Left = 80, Top = 56, Bottom = 66, Strip = 40, End = Top + Height;
 
+    // Pieces that nobody could see are left out: a step of training has thousands.
+    const double LeastArea = 0.05;
+
     /// <summary>The plan as an SVG document.</summary>
     public static string Svg(Plan plan, string title)
     {
@@ -50,6 +53,7 @@ public static class PlanTimeline
         bool temporary = piece.Use == ArenaUse.Workspace && piece.Name.Contains('/'); // all but cuBLAS's, which is kept
         double left = X(plan, piece.Born), right = X(plan, Math.Min(piece.Died, plan.Steps));
         double height = (double)piece.Bytes / plan.Peak * Height, start = (double)piece.Offset / plan.Peak * Height;
+        if (height * (right - left) < LeastArea) return;
         double top = temporary ? Top + start : Top + Height - start - height;
         Line(svg, string.Create(CultureInfo.InvariantCulture,
             $"<rect class='piece {Class(piece.Use)}' x='{left:F1}' y='{top:F2}' "

@@ -87,6 +87,18 @@ public sealed class EvaluateCommandTests
         Assert.That(run.Error, Does.Contain("there is a and z"));
     }
 
+    [TestCase("--data d --classifier c --truth t", 2, "not both")]
+    [TestCase("--data d", 2, "give --classifier")]
+    [TestCase("--classifier c", 2, "give --data")]
+    [TestCase("--classifier c --data d --decoder e", 2, "--decoder needs --sam")]
+    [TestCase("--classifier none.pth --data d", 1, "checkpoint none.pth does not exist")]
+    public void Models_MissingOrWrong_AreOneLine(string line, int code, string expected)
+    {
+        CommandLine run = CommandLine.Run(["evaluate", .. line.Split(' ')]);
+        Assert.That(run.Code, Is.EqualTo(code), run.Error);
+        Assert.That(run.Error, Does.Contain(expected));
+    }
+
     [Test]
     public void Arguments_MissingOrWrong_AreUsageErrors()
     {

@@ -1,6 +1,7 @@
 // The stage that judges, with a small classifier and a small SAM on the virtual GPU: what it puts on the disk, what the
 // figures are, and that it may be stopped anywhere.
 using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.ResNet;
@@ -10,6 +11,7 @@ using EpSam.Native.Pipeline;
 using EpSam.Native.Preprocess;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
+using EpSam.Native.Tests.Cli;
 using EpSam.Native.Tests.Imaging;
 using EpSam.Native.Tests.Models;
 using EpSam.Native.Training;
@@ -208,6 +210,45 @@ public sealed class EvaluationStageTests
         Run(stopped, new Silent());
         Assert.That(cancelled, Is.GreaterThan(3));
         Assert.That(Results(stopped), Is.EqualTo(expected));
+    }
+
+    // epsam evaluate on a table of the same images: the same figures as the run has.
+    [Test, Category("Slow")]
+    public void CommandLine_ModelsOfARun_GivesItsFigures()
+    {
+        MadeUpRun run = Made("a");
+        foreach (SourceImage image in run.Set.Of(Split.Val)) File.Delete(run.Folder.InitialMask(image.Name));
+        run.Configure();
+        StringBuilder table = new("image,label,mask,split,x,y,w,h\n");
+        foreach (Patch p in run.Set.Patches)
+        {
+            (SourceImage image, Crop crop) = (run.Set.Images[p.Image], p.Crop!.Value);
+            table.Append($"{image.Path},{p.Label},{image.MaskPath},{image.Split.ToString().ToLowerInvariant()},")
+                .Append($"{crop.X},{crop.Y},{crop.Width},{crop.Height}\n");
+        }
+        string data = Path.Combine(_root, "data.csv"), result = Path.Combine(_root, "result");
+        File.WriteAllText(data, table.ToString());
+        CommandLine line = CommandLine.Run("evaluate", "--classifier", run.Folder.Classifier, "--sam", _sam, "--decoder",
+            run.Folder.Decoder(1), "--data", data, "--gpu", "virtual", "--out", result);
+        Assert.That(line.Code, Is.Zero, line.Error);
+        Assert.That(line.Error, Does.Contain("run.json"));   // its values are taken
+        Assert.That(line.Output, Does.Contain("mean of 2, decoder: Dice"));
+
+        using (Gpu gpu = NewGpu())
+        {
+            RunContext context = new(gpu, run.Config, run.Folder, run.Set, run.Files,
+                new Journal(run.Folder, () => 0), new Silent(), _sam, default);
+            new CamStage().Run(context);
+            new EvaluationStage().Run(context);
+        }
+        JsonNode own = JsonNode.Parse(File.ReadAllText(run.Folder.EvaluationJson))!["parts"]!["val"]!;
+        JsonNode theirs = JsonNode.Parse(File.ReadAllText(result + ".json"))!;
+        Assert.That(theirs["patches"]!.ToJsonString(), Is.EqualTo(own["patches"]!.ToJsonString()));
+        Assert.That(theirs["masks"]!["cam"]!.ToJsonString(), Is.EqualTo(own["masks"]!["cam"]!.ToJsonString()));
+        Assert.That(theirs["masks"]!["decoder"]!.ToJsonString(), Is.EqualTo(own["masks"]!["round1"]!.ToJsonString()));
+        string[][] lines = [.. CsvText.Rows(File.ReadAllText(result + ".csv")).Skip(1)];
+        Assert.That(lines.Select(l => l[0]).Distinct(), Is.EqualTo(new[] { "val" }));
+        Assert.That(lines.Count(l => l[3] == "decoder"), Is.EqualTo(2));
     }
 
     [Test]
