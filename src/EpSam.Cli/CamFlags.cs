@@ -1,7 +1,9 @@
-// How an activation map becomes a mask: one of the published rules, or one with other values.
+// How an activation map becomes a mask: one of the published rules, or one with other values. Where the classifier is a
+// run's, the run's own rule and scale are the beginning.
 using System.CommandLine;
 using System.Globalization;
 using EpSam.Native.Models.ResNet;
+using EpSam.Native.Pipeline;
 using EpSam.Native.Prompts;
 
 namespace EpSam.Cli;
@@ -11,7 +13,8 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
     static readonly Option<string> RuleName = new("--rule")
     {
         HelpName = "camelyon16|camelyon17", DefaultValueFactory = _ => "camelyon17",
-        Description = "EP-SAM's rule for one of its data sets; the flags below change single values of it",
+        Description = "EP-SAM's rule for one of its data sets; a run's folder brings its own; the flags below change "
+            + "single values",
     };
     static readonly Option<double?> Percentile = new("--percentile")
     {
@@ -63,12 +66,16 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
     public static string? Given(ParseResult parsed) => new Option[]
     {
         RuleName, Percentile, Level, Logit, Smoothing, Opening, AtMapResolution, Whole, ScaleBy,
-    }.FirstOrDefault(o => parsed.GetResult(o) is { Implicit: false })?.Name;
+    }.FirstOrDefault(o => IsGiven(parsed, o))?.Name;
 
     /// <summary>From the command line; throws usage errors.</summary>
-    public static CamFlags Read(ParseResult parsed)
+    /// <param name="parsed">The command line.</param>
+    /// <param name="classifier">What --classifier is.</param>
+    public static CamFlags Read(ParseResult parsed, string classifier)
     {
-        CamMaskRule rule = parsed.GetValue(RuleName) switch
+        CamFlags begin = new(CamMaskRule.Camelyon17, false, 1);
+        if (Directory.Exists(classifier)) begin = OfRun(new RunFolder(classifier));
+        CamMaskRule rule = !IsGiven(parsed, RuleName) ? begin.Rule : parsed.GetValue(RuleName) switch
         {
             "camelyon16" => CamMaskRule.Camelyon16,
             "camelyon17" => CamMaskRule.Camelyon17,
@@ -79,14 +86,14 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
         if (logit is double value && !double.IsFinite(value)) throw UserError.Usage("--logit: expected a number");
         if (logit is not null && (parsed.GetValue(Percentile) ?? parsed.GetValue(Level)) is not null)
             throw UserError.Usage("--logit replaces --percentile and --level; leave these out");
-        double scale = parsed.GetValue(ScaleBy);
+        double scale = IsGiven(parsed, ScaleBy) ? parsed.GetValue(ScaleBy) : begin.Scale;
         if (scale is not (> 0 and <= 16))
             throw UserError.Usage(FormattableString.Invariant($"--scale {scale}: expected above 0, at most 16"));
         rule = rule with
         {
             Percentile = Between(parsed, Percentile, 0, 100) ?? rule.Percentile,
             Level = Between(parsed, Level, 0, 255) ?? rule.Level,
-            Logit = logit,
+            Logit = logit ?? (IsGiven(parsed, Percentile) || IsGiven(parsed, Level) ? null : rule.Logit),
             Smoothing = Between(parsed, Smoothing, 0, 1000) ?? rule.Smoothing,
             Opening = parsed.GetValue(Opening) switch
             {
@@ -96,7 +103,25 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
             },
             AtMapResolution = parsed.GetValue(AtMapResolution) ?? rule.AtMapResolution,
         };
-        return new(rule, parsed.GetValue(Whole) || logit is not null, scale);
+        return new(rule, parsed.GetValue(Whole) || logit is not null || begin.WholeStage, scale);
+    }
+
+    /// <summary>As a run made its masks.</summary>
+    public static CamFlags OfRun(RunFolder folder)
+    {
+        try
+        {
+            if (!File.Exists(folder.Config)) throw new UserError($"{folder.Root} is no run: it has no run.json");
+            RunConfig config = RunConfig.FromJson(File.ReadAllText(folder.Config));
+            StageProgress? masks = RunProgress.Read(folder)?.Stages.FirstOrDefault(s => s.Name == new CamStage().Name);
+            double scale = masks is not null && masks.Figures.TryGetValue(CamStage.ScaleFigure, out double used) ? used
+                : config.Cam.Scale ?? 1;
+            return new(config.Cam.Effective, config.Cam.WholeStage, scale);
+        }
+        catch (Exception e) when (e is RunException or IOException or UnauthorizedAccessException)
+        {
+            throw new UserError(e.Message);
+        }
     }
 
     /// <summary>An image's map; with a rule about logits its levels are probabilities.</summary>
@@ -105,6 +130,8 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
         ActivationMap map = classifier.Cam(pixels.Pixels, pixels.Height, pixels.Width, WholeStage, Scale);
         return Rule.Logit is null ? map : map.OfProbabilities();
     }
+
+    static bool IsGiven(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
 
     static double? Between(ParseResult parsed, Option<double?> option, double least, double most)
     {

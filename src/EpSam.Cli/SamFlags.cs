@@ -23,7 +23,8 @@ internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? C
     };
     static readonly Option<string?> DecoderFile = new("--decoder")
     {
-        HelpName = "CKPT", Description = "tensors that replace the checkpoint's: a mask decoder that was trained alone",
+        HelpName = "CKPT", Description =
+            "tensors that replace the checkpoint's: a mask decoder that was trained alone, or the folder of a run",
     };
     public static readonly Option<string> PrecisionName = new("--precision")
     {
@@ -61,10 +62,22 @@ internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? C
         int seed = parsed.GetValue(ColourSeed);
         if (seed is < 0 or > 1_000_000) throw UserError.Usage($"--seed {seed}: expected 0 to 1000000");
         return new SamFlags(
-            parsed.GetRequiredValue(Sam), parsed.GetValue(DecoderFile),
+            parsed.GetRequiredValue(Sam), DecoderOf(parsed.GetValue(DecoderFile)),
             parsed.GetValue(ConfigFile) is string file ? ReadSizes(file, "--sam-config") : null,
             GpuChoice.Parse(parsed.GetValue(GpuChoice.Gpu)!, parsed.GetValue(GpuChoice.Check)!),
             ReadPrecision(parsed), ReadBudget(parsed), seed, parsed.GetValue(Json), parsed.GetValue(Quiet));
+    }
+
+    // A run's folder means the decoder of its last round.
+    static string? DecoderOf(string? path)
+    {
+        if (path is null || !Directory.Exists(path)) return path;
+        EpSam.Native.Pipeline.RunFolder folder = new(path);
+        int rounds = 0;
+        while (File.Exists(folder.Decoder(rounds))) rounds++;
+        return rounds > 0 ? folder.Decoder(rounds - 1)
+            : throw new UserError($"--decoder {path} has no round0/decoder.safetensors: it is no run, or one that has "
+                + "not come to the decoder yet");
     }
 
     /// <summary>Throws unless there is a checkpoint of some kind: before anything is opened.</summary>

@@ -36,7 +36,7 @@ internal static class CamCommand
 
     static int Run(ParseResult parsed)
     {
-        CamFlags cam = CamFlags.Read(parsed);
+        CamFlags cam = CamFlags.Read(parsed, parsed.GetRequiredValue(ClassifierFlags.Required));
         InputImage[] images = ImageList.Of(parsed.GetRequiredValue(Images));
         string target = parsed.GetRequiredValue(Out);
         SamRun.RequireFree(target, images, parsed.GetValue(SegmentCommand.Overwrite));

@@ -18,7 +18,12 @@ internal static class ClassifyCommand
     };
     static readonly Option<int?> Size = new("--size")
     {
-        HelpName = "PIXELS", Description = "resize images to this side first, as training did; else each as it is",
+        HelpName = "PIXELS", Description = "resize images to this side first; else each keeps its own",
+    };
+    static readonly Option<double?> ScaleBy = new("--scale")
+    {
+        HelpName = "X", Description =
+            "resize images by this first: tissue as large as in the training patches; a run's folder brings its own",
     };
     static readonly Option<string?> Out = new("--out")
     {
@@ -29,7 +34,7 @@ internal static class ClassifyCommand
     {
         Command command = new("classify", "Say whether images show tumour, with a patch classifier.")
         {
-            Images, Size, Out,
+            Images, Size, ScaleBy, Out,
         };
         ClassifierRun.AddTo(command);
         command.SetAction(Run);
@@ -41,12 +46,20 @@ internal static class ClassifyCommand
         InputImage[] images = ImageList.Of(parsed.GetRequiredValue(Images));
         int? size = parsed.GetValue(Size);
         if (size is < 1 or > 4096) throw UserError.Usage($"--size {size}: expected 1 to 4096");
+        double? given = parsed.GetValue(ScaleBy);
+        if (given is not (null or (> 0 and <= 16)))
+            throw UserError.Usage(FormattableString.Invariant($"--scale {given}: expected above 0, at most 16"));
+        if (given is not null && size is not null) throw UserError.Usage("give --size or --scale, not both");
+        string classifier = parsed.GetRequiredValue(ClassifierFlags.Required);
+        double scale = given ?? (Directory.Exists(classifier) ? CamFlags.OfRun(new(classifier)).Scale : 1);
         string? target = parsed.GetValue(Out);
         if (target is not null) OutputFiles.RequireWritable(target);
         bool isFirst = true;
-        return ClassifierRun.Execute(parsed, images, 1, flags => flags with { Side = size }, (run, image, pixels) =>
+        ClassifierFlags Change(ClassifierFlags flags) => flags with { Side = size, Scale = scale };
+        return ClassifierRun.Execute(parsed, images, 1, Change, (run, image, pixels) =>
         {
-            (int h, int w) = (size ?? pixels.Height, size ?? pixels.Width);
+            (int h, int w) = size is int side ? (side, side)
+                : PatchClassifier.Scaled(pixels.Height, pixels.Width, scale);
             byte[] seen = pixels.Pixels;
             if ((h, w) != (pixels.Height, pixels.Width))
             {

@@ -1,6 +1,5 @@
 // epsam segment --classifier: EP-SAM's way, without prompts (model_inference.py). Where the classifier sees tumour
-// becomes a mask, points are drawn from it by the activation map, and SAM makes its mask from these. Each image's folder
-// gets
+// becomes a mask, points are drawn from it by the activation map, and SAM makes its mask from these. An image's folder:
 //   mask_0.png      SAM's mask; empty where the classifier sees nothing
 //   cam.png, cam_mask.png   the activation map and what the rule made of it
 //   overlay_0.png   the image with mask and points
@@ -51,7 +50,7 @@ internal static class SegmentByClassifier
 
     public static int Run(ParseResult parsed, SamFlags flags, InputImage[] images, string target, string? embedding)
     {
-        CamFlags cam = CamFlags.Read(parsed);
+        CamFlags cam = CamFlags.Read(parsed, parsed.GetValue(Classifier)!);
         (int count, int seed) = (parsed.GetValue(PointCount), parsed.GetValue(PointSeed));
         if (count is < 1 or > MostPoints) throw UserError.Usage($"--point-count {count}: expected 1 to {MostPoints}");
         if (seed < 0) throw UserError.Usage($"--point-seed {seed}: expected 0 or more");

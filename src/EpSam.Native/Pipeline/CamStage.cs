@@ -12,6 +12,9 @@ namespace EpSam.Native.Pipeline;
 /// <summary>Activation maps and initial masks.</summary>
 public sealed class CamStage : IRunStage
 {
+    /// <summary>The figure that says what images were resized by.</summary>
+    public const string ScaleFigure = "scale";
+
     const int Listed = 8;
 
     /// <inheritdoc/>
@@ -36,7 +39,9 @@ public sealed class CamStage : IRunStage
         using PatchClassifier classifier = PatchClassifier.Load(run.Gpu, run.Folder.Classifier, options);
         run.Folder.KeepTimeline(Name, classifier.Plan);
         double[] shares = MakeAll(run, classifier, images, scale);
-        return new(Figures(run, images, shares), classifier.Plan.Peak, classifier.MeasuredPeak);
+        Dictionary<string, double> figures = Figures(run, images, shares);
+        figures[ScaleFigure] = scale;
+        return new(figures, classifier.Plan.Peak, classifier.MeasuredPeak);
     }
 
     /// <inheritdoc/>

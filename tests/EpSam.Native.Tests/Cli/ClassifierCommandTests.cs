@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json;
 using EpSam.Imaging;
 using EpSam.Native.Models.ResNet;
+using EpSam.Native.Pipeline;
 using EpSam.Native.Prompts;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tests.Imaging;
@@ -190,6 +191,27 @@ public sealed class ClassifierCommandTests
             Is.EqualTo(mask.Pixels.Count(v => v != 0) / 5400.0).Within(1e-6));
     }
 
+    [Test]
+    public void Cam_OfARun_TakesItsRuleAndScale()
+    {
+        RunFolder run = new(In("run"));
+        Directory.CreateDirectory(Path.GetDirectoryName(run.Classifier)!);
+        File.Copy(_classifier, run.Classifier);
+        CamMaskRule rule = new() { Logit = 0.01, Smoothing = 2, Opening = 1 };
+        RunConfig config = new() { Cam = new() { Rule = "general", General = rule, WholeStage = true, Scale = 2 } };
+        File.WriteAllText(run.Config, config.ToJson());
+        CommandLine result = CommandLine.Run("cam", _photo, "--classifier", run.Root, "--gpu", "virtual", "--out",
+            In("out"));
+        Assert.That(result.Code, Is.Zero, result.Error);
+        ActivationMap map = WithClassifier(c => c.Cam(Pixels(Width, Height), Height, Width, true, 2));
+        Assert.That(ImageReader.ReadGrey(In("out/photo/mask.png")).Pixels,
+            Is.EqualTo(map.Mask(rule).Select(v => (byte)(255 * v))));
+        Assert.That(ImageReader.ReadGrey(In("out/photo/map.png")).Pixels, Is.EqualTo(map.OfProbabilities().Map));
+        CommandLine scored = CommandLine.Run("classify", _photo, "--classifier", run.Root, "--gpu", "virtual");
+        CommandLine byHand = Classify(_photo, "--scale", "2");
+        Assert.That((scored.Code, scored.Output), Is.EqualTo((0, byHand.Output)), scored.Error);
+    }
+
     // ---- segment
 
     [Test]
@@ -242,7 +264,9 @@ public sealed class ClassifierCommandTests
         Assert.That((small.Code, small.Error.Contains("--memory-budget, classifier: the plan needs ")),
             Is.EqualTo((1, true)), small.Error);
         CommandLine run = CommandLine.Run("classify", _photo, "--classifier", _folder, "--gpu", "virtual");
-        Assert.That(run.Error, Does.Contain($"classifier {In("classifier/classifier.safetensors")} does not exist"));
+        Assert.That((run.Code, run.Error.Contains("is no run: it has no run.json")), Is.EqualTo((1, true)), run.Error);
+        CommandLine none = Segment("--decoder", _folder);
+        Assert.That((none.Code, none.Error.Contains("has no round0/decoder.safetensors")), Is.EqualTo((1, true)));
         Assert.That(Directory.GetFileSystemEntries(_folder), Is.Empty);
     }
 }
