@@ -35,7 +35,7 @@ internal sealed class DecoderRig : IRunObserver, IImageFiles, IDisposable
     {
         _checks = checks;
         Folder = new RunFolder(Path.Combine(_root, "run"));
-        using StateDict sam = new(Entries(SamRig.Formula(Model)));
+        using StateDict sam = new(Entries(new UntrainedSam(Model)));
         sam.Save(Sam);
         for (int i = 0; i < train + 2; i++) Add(i, i < train ? Split.Train : Split.Val, truth);
         _images.Add(new SourceImage("normal", "no such file", 0, null, Split.Train));
