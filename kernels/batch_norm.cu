@@ -1,10 +1,11 @@
 // BatchNorm over the rows of x (R, C), channels last, with what stands around it in a residual network: ReLU and the
-// sum with a shortcut. A block owns a strip of 32 channels and a part of the rows; eight threads read 32 channels of a
-// row, 32 threads share the rows. Statistics are means and sums of squared differences of groups of eight rows, merged
+// sum with a shortcut. A block owns a strip of 128 channels, or of 64 or 32 where there are not more, and a part of the
+// rows. A thread has four channels, so that a warp reads a row's strip, or those of neighbouring rows, in one piece; the
+// threads with the same channels share the rows. Statistics are means and sums of squared differences of groups of eight rows, merged
 // by the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as E[x²] - E[x]² does.
 #include "common.cuh"
 
-constexpr int Threads = 256, Strip = 32, Lanes = 32, Group = 8;
+constexpr int Threads = 256, Group = 8;
 
 struct Quad { float v[4]; };
 template <class T> device Quad quad_at(const T* p)
@@ -14,17 +15,19 @@ template <class T> device Quad quad_at(const T* p)
 }
 template <class T> device void put(T* p, const Quad& q) { store4(p, f32x4{q.v[0], q.v[1], q.v[2], q.v[3]}); }
 
-// The part of a thread: its four channels, its first row, and where the block's rows end.
-struct Place { int column, row, first, end; };
+// The part of a thread: its four channels, its first row, and where the block's rows end. lanes threads share the rows,
+// strip channels are the block's.
+struct Place { int column, row, first, end, lanes, strip; };
 
-device Place place_of(int rows, int size)
+device Place place_of(int rows, int columns, int size)
 {
-    int first = block_y() * size;
-    return {block_x() * Strip + 4 * (thread_x() & 7), first + (thread_x() >> 3), first, min_of(rows, first + size)};
+    int across = columns > 64 ? 5 : columns > 32 ? 4 : 3, first = block_y() * size; // log2 of the threads of a row
+    return {4 * ((block_x() << across) + (thread_x() & (1 << across) - 1)), first + (thread_x() >> across), first,
+            min_of(rows, first + size), Threads >> across, 4 << across};
 }
 
-// Rows that thread lane of 32 takes of count.
-device float rows_of(int count, int lane) { return (float)((count - lane + Lanes - 1) / Lanes); }
+// Rows that a thread takes of count, as one of lanes.
+device float rows_of(int count, int lane, int lanes) { return (float)((count - lane + lanes - 1) / lanes); }
 
 struct Moments { Quad mean, squares; };
 
@@ -34,10 +37,10 @@ template <class T> device Moments moments_of(const T* x, const Place& at, int co
     const T* p = x + at.column;
     int row = at.row;
     float count = 0.0f;
-    for (; row + (Group - 1) * Lanes < at.end; row += Group * Lanes) {
+    for (; row + (Group - 1) * at.lanes < at.end; row += Group * at.lanes) {
         Quad v[Group];
 #pragma unroll
-        for (int k = 0; k < Group; k++) v[k] = quad_at(p + (long long)(row + k * Lanes) * columns);
+        for (int k = 0; k < Group; k++) v[k] = quad_at(p + (long long)(row + k * at.lanes) * columns);
         float total = count + Group, share = (float)Group / total;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -55,7 +58,7 @@ template <class T> device Moments moments_of(const T* x, const Place& at, int co
         }
         count = total;
     }
-    for (; row < at.end; row += Lanes) {
+    for (; row < at.end; row += at.lanes) {
         Quad v = quad_at(p + (long long)row * columns);
         float share = 1.0f / (count + 1.0f);
 #pragma unroll
@@ -71,24 +74,24 @@ template <class T> device Moments moments_of(const T* x, const Place& at, int co
 
 template <class T> device void statistics(const T* x, float* parts, int rows, int columns, int size, int count)
 {
-    __shared__ float means[Lanes * Strip], squares[Lanes * Strip];
-    Place at = place_of(rows, size);
+    __shared__ float means[4 * Threads], squares[4 * Threads];
+    Place at = place_of(rows, columns, size);
     if (at.column < columns) {
         Moments m = moments_of(x, at, columns);
         put(means + 4 * thread_x(), m.mean);
         put(squares + 4 * thread_x(), m.squares);
     }
     block_barrier();
-    int c = block_x() * Strip + thread_x(), n = at.end - at.first;
-    if (thread_x() < Strip && c < columns) {
+    int c = block_x() * at.strip + thread_x(), n = at.end - at.first;
+    if (thread_x() < at.strip && c < columns) {
         float sum = 0.0f, all = 0.0f;
-        for (int l = 0; l < Lanes; l++)
-            if (l < n) sum = fma_rn(rows_of(n, l), means[l * Strip + thread_x()], sum);
+        for (int l = 0; l < at.lanes; l++)
+            if (l < n) sum = fma_rn(rows_of(n, l, at.lanes), means[l * at.strip + thread_x()], sum);
         float mean = sum / (float)n;
-        for (int l = 0; l < Lanes; l++)
+        for (int l = 0; l < at.lanes; l++)
             if (l < n) {
-                float d = means[l * Strip + thread_x()] - mean;
-                all += fma_rn(d * d, rows_of(n, l), squares[l * Strip + thread_x()]);
+                float d = means[l * at.strip + thread_x()] - mean;
+                all += fma_rn(d * d, rows_of(n, l, at.lanes), squares[l * at.strip + thread_x()]);
             }
         parts[(long long)c * count + block_y()] = mean;
         parts[(long long)(columns + c) * count + block_y()] = all;
@@ -98,7 +101,7 @@ template <class T> device void statistics(const T* x, float* parts, int rows, in
 // batch_norm_fwd_{f32,bf16}_statistics: mean and sum of squared differences from it of each channel in each of P parts.
 //   in    x (R, C) f32 or bf16                       out  parts (2, C, P) f32
 //   args  x, parts, R i32, C i32, size i32, P i32
-//   launch grid (ceil(C/32), P), block 256; shared 8192 B; regs <= 80
+//   launch grid (ceil(C/strip), P), block 256; shared 8192 B; regs <= 80
 //   needs C % 4 == 0, x aligned to 4 elements; size rows a part, none empty
 //   bytes s·R·C, s = 4 or 2     flops ~5·R·C     bound: memory
 //   accuracy f32; groups of eight rows in two passes, then merged
@@ -178,10 +181,10 @@ template <class T>
 device void normalise(const T* x, const float* mean, const float* rstd, const float* weight, const float* bias,
                       const T* residual, T* y, int rows, int columns, int size, int relu)
 {
-    Place at = place_of(rows, size);
+    Place at = place_of(rows, columns, size);
     if (at.column < columns) {
         Affine a = affine_of(mean, rstd, weight, bias, at.column);
-        for (int row = at.row; row < at.end; row += Lanes) {
+        for (int row = at.row; row < at.end; row += at.lanes) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i);
 #pragma unroll
@@ -203,7 +206,7 @@ device void normalise(const T* x, const float* mean, const float* rstd, const fl
 // batch_norm_fwd_{f32,bf16}: y = (x - mean) * rstd * w + b, plus residual if there is one, at least 0 if relu is set.
 //   in    x, residual (R, C) f32 or bf16; mean, rstd, w, b (C) f32     out  y (R, C) f32 or bf16
 //   args  x, mean, rstd, w, b, residual, y, R i32, C i32, size i32, relu i32
-//   launch grid (ceil(C/32), ceil(R/size)), block 256; shared 0 B; regs <= 48
+//   launch grid (ceil(C/strip), ceil(R/size)), block 256; shared 0 B; regs <= 48
 //   needs C % 4 == 0, all aligned to 4 elements; residual may be null; y may be x or residual
 //   bytes 2·s·R·C, with residual 3·s·R·C, s = 4 or 2     flops ~4·R·C     bound: memory
 //   accuracy f32, one rounding to bf16; a NaN stays one under relu
@@ -241,12 +244,12 @@ device void gradient_sums(const T* x, const T* y, const T* dy, const float* mean
                           const float* weight, const float* bias, float* parts, int rows, int columns, int size,
                           int count, int relu)
 {
-    __shared__ float sums[Lanes * Strip], products[Lanes * Strip];
-    Place at = place_of(rows, size);
+    __shared__ float sums[4 * Threads], products[4 * Threads];
+    Place at = place_of(rows, columns, size);
     if (at.column < columns) {
         Affine a = affine_of(mean, rstd, weight, bias, at.column);
         Quad r = quad_at(rstd + at.column), sum = {}, product = {};
-        for (int row = at.row; row < at.end; row += Lanes) {
+        for (int row = at.row; row < at.end; row += at.lanes) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i), g = gated(dy, y, i, a, v, relu);
 #pragma unroll
@@ -259,12 +262,12 @@ device void gradient_sums(const T* x, const T* y, const T* dy, const float* mean
         put(products + 4 * thread_x(), product);
     }
     block_barrier();
-    int c = block_x() * Strip + thread_x();
-    if (thread_x() < Strip && c < columns) {
+    int c = block_x() * at.strip + thread_x();
+    if (thread_x() < at.strip && c < columns) {
         float sum = 0.0f, product = 0.0f;
-        for (int l = 0; l < Lanes; l++) {
-            sum += sums[l * Strip + thread_x()];
-            product += products[l * Strip + thread_x()];
+        for (int l = 0; l < at.lanes; l++) {
+            sum += sums[l * at.strip + thread_x()];
+            product += products[l * at.strip + thread_x()];
         }
         parts[(long long)c * count + block_y()] = sum;
         parts[(long long)(columns + c) * count + block_y()] = product;
@@ -275,7 +278,7 @@ device void gradient_sums(const T* x, const T* y, const T* dy, const float* mean
 // is set, dy where the result is above zero: y, or, where that is null, (x - mean) * rstd * w + b.
 //   in    x, y, dy (R, C) f32 or bf16; mean, rstd, w, b (C) f32        out  parts (2, C, P) f32
 //   args  x, y, dy, mean, rstd, w, b, parts, R i32, C i32, size i32, P i32, relu i32
-//   launch grid (ceil(C/32), P), block 256; shared 8192 B; regs <= 64
+//   launch grid (ceil(C/strip), P), block 256; shared 8192 B; regs <= 64
 //   needs C % 4 == 0, all aligned to 4 elements
 //   bytes 2·s·R·C, with y 3·s·R·C, s = 4 or 2     flops ~6·R·C     bound: memory
 //   accuracy f32 sums over strided rows
@@ -325,7 +328,7 @@ device void gradient(const T* x, const T* y, const T* dy, const float* mean, con
                      const float* bias, const float* sums, T* dx, T* dresidual, int rows, int columns, int size,
                      int relu)
 {
-    Place at = place_of(rows, size);
+    Place at = place_of(rows, columns, size);
     if (at.column < columns) {
         Affine a = affine_of(mean, rstd, weight, bias, at.column);
         Quad r = quad_at(rstd + at.column), sum = {}, product = {};
@@ -338,7 +341,7 @@ device void gradient(const T* x, const T* y, const T* dy, const float* mean, con
                 product.v[k] = product.v[k] / (float)rows * r.v[k];
             }
         }
-        for (int row = at.row; row < at.end; row += Lanes) {
+        for (int row = at.row; row < at.end; row += at.lanes) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i), g = gated(dy, y, i, a, v, relu);
             if (dresidual) put(dresidual + i, g);
@@ -355,7 +358,7 @@ device void gradient(const T* x, const T* y, const T* dy, const float* mean, con
 // dx = w * rstd * g.
 //   in    x, y, dy (R, C) f32 or bf16; mean, rstd, w, b (C), sums (2, C) f32     out  dx, dresidual (R, C)
 //   args  x, y, dy, mean, rstd, w, b, sums, dx, dresidual, R i32, C i32, size i32, relu i32
-//   launch grid (ceil(C/32), ceil(R/size)), block 256; shared 0 B; regs <= 64
+//   launch grid (ceil(C/strip), ceil(R/size)), block 256; shared 0 B; regs <= 64
 //   needs C % 4 == 0, all aligned to 4 elements; dx or dresidual may be dy, dx may be x
 //   bytes 3·s·R·C, y and dresidual one more each, s = 4 or 2     flops ~8·R·C     bound: memory
 //   accuracy f32, one rounding to bf16

@@ -14,32 +14,40 @@ device int swizzle64(int row, int piece) { return piece ^ (row >> 1 & 3); }
 // ---------------------------------------------------------------------------------------------------------------
 // Chunks on their way to shared memory. What lies outside is not read, so its address does not matter.
 
-// Rows of gathered values; thread t copies piece t%4 of rows t/4, t/4 + Threads/4, ...
-template <int Threads, bool Swizzled, class T>
-device void load_gathered(u32 buffer, const T* x, int pitch, const Walk& k, const Geometry& g,
-                          const Origin (&origin)[4 * Side / Threads], int depth0, int depth)
+// Pieces are of 16 bytes, or of 8 where the channels of a tap do not fill 16.
+template <int Piece> device void copy_piece(u32 address, int offset, const void* source, bool take)
 {
-    constexpr int Wide = 16 / sizeof(T);
-    int row = thread_x() >> 2, piece = thread_x() & 3, at = depth0 + piece * Wide;
-    u32 target = buffer + row * Width + (Swizzled ? swizzle64(row, piece) : piece) * 16;
+    if (Piece == 16) copy16_async(address, offset, source, 0, take);
+    else copy8_async(address, offset, source, 0, take);
+}
+
+// Rows of gathered values, n pieces each; thread t copies piece t%n of rows t/n, t/n + Threads/n, ...
+template <int Threads, bool Swizzled, int Piece, class T, int Rows>
+device void load_gathered(u32 buffer, const T* x, int pitch, const Walk& k, const Geometry& g,
+                          const Origin (&origin)[Rows], int depth0, int depth)
+{
+    constexpr int Wide = Piece / sizeof(T), Pieces = Width / Piece, Step = Threads / Pieces;
+    int row = thread_x() / Pieces, piece = thread_x() % Pieces, at = depth0 + piece * Wide, wide = piece * Piece / 16;
+    u32 target = buffer + row * Width + (Swizzled ? swizzle64(row, wide) : wide) * 16 + piece * Piece % 16;
     Place p = place_in<Width / sizeof(T)>(k, g, depth0, piece * Wide);
 #pragma unroll
-    for (int i = 0; i < 4 * Side / Threads; i++)
-        copy16_async(target, i * Threads / 4 * Width, x + (long long)(origin[i].index + p.index) * pitch + p.channel, 0,
-                     at < depth && is_inside(k, origin[i], p));
+    for (int i = 0; i < Rows; i++)
+        copy_piece<Piece>(target, i * Step * Width, x + (long long)(origin[i].index + p.index) * pitch + p.channel,
+                          at < depth && is_inside(k, origin[i], p));
 }
 
 // Forward: the weight's rows as they are, one a column of the result.
-template <int Threads, int Columns, class T>
+template <int Threads, int Columns, int Piece, class T>
 device void load_weight(u32 buffer, const T* w, int column0, int columns, int depth0, int depth)
 {
-    constexpr int Wide = 16 / sizeof(T), Step = Threads / 4;
-    int row = thread_x() >> 2, piece = thread_x() & 3, at = depth0 + piece * Wide;
-    u32 target = buffer + row * Width + swizzle64(row, piece) * 16;
+    constexpr int Wide = Piece / sizeof(T), Pieces = Width / Piece, Step = Threads / Pieces;
+    int row = thread_x() / Pieces, piece = thread_x() % Pieces, at = depth0 + piece * Wide;
+    u32 target = buffer + row * Width + swizzle64(row, piece * Piece / 16) * 16 + piece * Piece % 16;
 #pragma unroll
     for (int i = 0; i < (Columns + Step - 1) / Step; i++) {
         int column = column0 + row + i * Step;
-        copy16_async(target, i * Step * Width, w + ((long long)column * depth + at), 0, column < columns && at < depth);
+        copy_piece<Piece>(target, i * Step * Width, w + ((long long)column * depth + at),
+                          column < columns && at < depth);
     }
 }
 
@@ -63,9 +71,10 @@ device void load_weight_turned(u32 buffer, const T* w, int column0, const Walk& 
 // ---------------------------------------------------------------------------------------------------------------
 // bf16: 4 warps, each 64 rows x half of the columns, as tensor-core tiles; a chunk is 32 deep.
 
-template <bool Backward, int Columns>
+template <bool Backward, int Columns, int Piece = 16>
 device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, const Geometry& g)
 {
+    constexpr int Step = 128 * Piece / Width; // rows that are copied together
     constexpr int Pairs = Columns / 32, StageA = Side * Width, StageB = Columns * Width; // pairs of 8 columns a warp
     alignas(128) __shared__ unsigned char chunks[Stages * (StageA + StageB)];
     const u32 a_buffer = shared_address(chunks), b_buffer = a_buffer + Stages * StageA;
@@ -79,9 +88,10 @@ device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, 
     x += group * k.channels;
     w += (long long)group * (g.n / g.groups) * taps_of(g) * (g.c / g.groups);
 
-    Origin origin[4];
+    Origin origin[Side / Step];
 #pragma unroll
-    for (int i = 0; i < 4; i++) origin[i] = origin_of<Side>(k, m0, (thread_x() >> 2) + 32 * i, rows);
+    for (int i = 0; i < Side / Step; i++)
+        origin[i] = origin_of<Side>(k, m0, thread_x() / (Width / Piece) + Step * i, rows);
 
     // lane's rows for ldmatrix; A: 16 rows x 16 deep, B: 16 columns x 16 deep, or with Backward 16 deep x 16 columns
     u32 a_lane[2], b_lane[Pairs > 2 ? Pairs : 2];
@@ -99,9 +109,9 @@ device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, 
 
     auto load = [&](int depth0, int stage) __attribute__((always_inline)) {
         if (depth0 < depth) {
-            load_gathered<128, true>(a_buffer + stage * StageA, x, pitch, k, g, origin, depth0, depth);
+            load_gathered<128, true, Piece>(a_buffer + stage * StageA, x, pitch, k, g, origin, depth0, depth);
             if (Backward) load_weight_turned<128, Columns>(b_buffer + stage * StageB, w, n0, k, g, depth0, depth);
-            else load_weight<128, Columns>(b_buffer + stage * StageB, w, n0, k.columns, depth0, depth);
+            else load_weight<128, Columns, Piece>(b_buffer + stage * StageB, w, n0, k.columns, depth0, depth);
         }
         copy_commit();
     };
@@ -154,22 +164,25 @@ device void conv_bf16(const bf16* x, const bf16* w, const float* bias, bf16* y, 
     }
 }
 
-// conv_fwd_bf16_n{64,128}: y = convolution of x with w, plus bias; for up to 64 and for more channels out a group.
+// conv_fwd_bf16_n{64,128,64_quads}: y = convolution of x with w, plus bias; for up to 64 and for more channels out a
+// group; with quads for few channels in.
 //   in    x (B, D, H, W, C) bf16, w (N, KD, KH, KW, C/groups) bf16, bias (N) f32 or null
 //   out   y (B, OD, OH, OW, N) bf16
 //   args  x, w, bias, y, geometry i32x22
 //   launch grid (ceil(B·OD·OH·OW/128)·ceil(N/groups/n), groups), block 128 = 4 warps; shared <= 49152 B; regs <= 255
-//   needs C/groups and N/groups multiples of 8; x, w 16-byte, bias 8-byte, y 4-byte aligned; tensor cores
+//   needs N/groups a multiple of 8, C/groups too, or with quads one of 4; x, w 16-byte, bias 8-byte, y 4-byte aligned;
+//         tensor cores
 //   bytes 2·(x + w + y)     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
 //   accuracy f32 sums, one rounding to bf16
 //   order fixed: same bits every run
-#define CONV_FWD_BF16(name, Columns)                                                                                   \
+#define CONV_FWD_BF16(name, Columns, Piece)                                                                            \
     kernel __launch_bounds__(128) name(const bf16* x, const bf16* w, const float* bias, bf16* y, GEOMETRY)             \
     {                                                                                                                  \
-        conv_bf16<false, Columns>(x, w, bias, y, AS_GEOMETRY);                                                         \
+        conv_bf16<false, Columns, Piece>(x, w, bias, y, AS_GEOMETRY);                                                  \
     }
-CONV_FWD_BF16(conv_fwd_bf16_n64, 64)
-CONV_FWD_BF16(conv_fwd_bf16_n128, 128)
+CONV_FWD_BF16(conv_fwd_bf16_n64, 64, 16)
+CONV_FWD_BF16(conv_fwd_bf16_n128, 128, 16)
+CONV_FWD_BF16(conv_fwd_bf16_n64_quads, 64, 8)
 
 // conv_bwd_bf16_data_n{64,128}: dx = dy gathered with w; for up to 64 and for more channels in a group.
 //   in    dy (B, OD, OH, OW, N) bf16, w (N, KD, KH, KW, C/groups) bf16          out  dx (B, D, H, W, C) bf16
@@ -232,9 +245,9 @@ device void conv_f32(const float* x, const float* w, const float* bias, float* y
     auto load = [&](int depth0, int stage) __attribute__((always_inline)) {
         if (depth0 < depth) {
             u32 a = a_buffer + stage * (Side * Width), b = b_buffer + stage * (Columns * Width);
-            load_gathered<256, false>(a, x, pitch, k, g, origin, depth0, depth);
+            load_gathered<256, false, 16>(a, x, pitch, k, g, origin, depth0, depth);
             if (Backward) load_weight_turned<256, Columns>(b, w, n0, k, g, depth0, depth);
-            else load_weight<256, Columns>(b, w, n0, k.columns, depth0, depth);
+            else load_weight<256, Columns, 16>(b, w, n0, k.columns, depth0, depth);
         }
         copy_commit();
     };
@@ -420,18 +433,19 @@ kernel __launch_bounds__(128) conv_bwd_bf16_data_direct(const bf16* dy, const bf
 // depth. A second kernel adds the parts in their order. part_size: positions of a part.
 
 // A chunk's depth of gathered values, 128 places each; a thread copies one piece, the same places all along.
-template <int Threads, class T>
+template <int Threads, int Piece, class T>
 device void load_places(u32 buffer, const T* x, int pitch, const Walk& k, const Place& place, bool take, int first,
                         int end)
 {
-    constexpr int Pieces = Side * sizeof(T) / 16, Step = Threads / Pieces, Deep = Width / sizeof(T);
-    int piece = thread_x() % Pieces, row = thread_x() / Pieces;
-    u32 target = buffer + row * Pieces * 16 + (sizeof(T) == 2 ? piece ^ (row & 7) : piece) * 16;
+    constexpr int Pieces = Side * sizeof(T) / Piece, Step = Threads / Pieces, Deep = Width / sizeof(T);
+    int piece = thread_x() % Pieces, row = thread_x() / Pieces, wide = piece * Piece / 16;
+    u32 line = buffer + row * Pieces * Piece + piece * Piece % 16;
 #pragma unroll
     for (int i = 0; i < Deep / Step; i++) {
         Origin o = origin_of<Deep>(k, first, row + i * Step, end);
-        copy16_async(target, i * Step * Pieces * 16, x + (long long)(o.index + place.index) * pitch + place.channel, 0,
-                     take && is_inside(k, o, place));
+        u32 target = line + (sizeof(T) == 2 ? wide ^ (row + i * Step & 7) : wide) * 16;
+        copy_piece<Piece>(target, i * Step * Pieces * Piece,
+                          x + (long long)(o.index + place.index) * pitch + place.channel, take && is_inside(k, o, place));
     }
 }
 
@@ -450,7 +464,7 @@ device void load_columns(u32 buffer, const T* dy, int pitch, int column0, int co
     }
 }
 
-template <int Columns>
+template <int Columns, int Piece>
 device void conv_weight_bf16(const bf16* x, const bf16* dy, float* parts, int part_size, const Geometry& g)
 {
     constexpr int Pairs = Columns / 32, StageA = Side * Width, StageB = Columns * Width;
@@ -464,7 +478,7 @@ device void conv_weight_bf16(const bf16* x, const bf16* dy, float* parts, int pa
     const int begin = block_z() * part_size, end = min_of(begin + part_size, positions);
     x += group * k.channels;
     dy += group * k.columns;
-    const int my_place = m0 + thread_x() % 16 * 8;
+    const int my_place = m0 + thread_x() % (Side * 2 / Piece) * (Piece / 2);
     const Place place = place_of(k, g, my_place);
 
     u32 a_lane[4], b_lane[Pairs]; // A: 16 deep x 16 places, B: 16 deep x 16 columns
@@ -479,7 +493,7 @@ device void conv_weight_bf16(const bf16* x, const bf16* dy, float* parts, int pa
 
     auto load = [&](int first, int stage) __attribute__((always_inline)) {
         if (first < end) {
-            load_places<128>(a_buffer + stage * StageA, x, g.c, k, place, my_place < places, first, end);
+            load_places<128, Piece>(a_buffer + stage * StageA, x, g.c, k, place, my_place < places, first, end);
             load_columns<128, Columns>(b_buffer + stage * StageB, dy, g.n, n0, k.columns, first, end);
         }
         copy_commit();
@@ -525,22 +539,24 @@ device void conv_weight_bf16(const bf16* x, const bf16* dy, float* parts, int pa
         }
 }
 
-// conv_bwd_bf16_weight_n{64,128}: parts of the gradient of w, for up to 64 and for more channels of y a group.
+// conv_bwd_bf16_weight_n{64,128,64_quads}: parts of the gradient of w, for up to 64 and for more channels of y a group;
+// with quads for few channels of x.
 //   in    x (B, D, H, W, C) bf16, dy (B, OD, OH, OW, N) bf16
 //   out   parts (P, groups, places, N/groups) f32, places = KD·KH·KW·C/groups
 //   args  x, dy, parts, part_size i32, geometry i32x22
 //   launch grid (ceil(places/128)·ceil(N/groups/n), groups, P), block 128 = 4 warps; shared <= 49152 B; regs <= 255
-//   needs C/groups and N/groups multiples of 8; x, dy 16-byte aligned; tensor cores
+//   needs N/groups a multiple of 8, C/groups too, or with quads one of 4; x, dy 16-byte aligned; tensor cores
 //   bytes 2·(x + dy) + 4·parts     flops 2·B·OD·OH·OW·N·KD·KH·KW·C/groups     bound: compute
 //   accuracy f32 sums
 //   order fixed: same bits every run
-#define CONV_BWD_BF16_WEIGHT(name, Columns)                                                                            \
+#define CONV_BWD_BF16_WEIGHT(name, Columns, Piece)                                                                     \
     kernel __launch_bounds__(128) name(const bf16* x, const bf16* dy, float* parts, int part_size, GEOMETRY)           \
     {                                                                                                                  \
-        conv_weight_bf16<Columns>(x, dy, parts, part_size, AS_GEOMETRY);                                               \
+        conv_weight_bf16<Columns, Piece>(x, dy, parts, part_size, AS_GEOMETRY);                                        \
     }
-CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n64, 64)
-CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n128, 128)
+CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n64, 64, 16)
+CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n128, 128, 16)
+CONV_BWD_BF16_WEIGHT(conv_bwd_bf16_weight_n64_quads, 64, 8)
 
 template <int Columns>
 device void conv_weight_f32(const float* x, const float* dy, float* parts, int part_size, const Geometry& g)
@@ -561,7 +577,7 @@ device void conv_weight_f32(const float* x, const float* dy, float* parts, int p
 
     auto load = [&](int first, int stage) __attribute__((always_inline)) {
         if (first < end) {
-            load_places<256>(a_buffer + stage * (Side * Width), x, g.c, k, place, my_place < places, first, end);
+            load_places<256, 16>(a_buffer + stage * (Side * Width), x, g.c, k, place, my_place < places, first, end);
             load_columns<256, Columns>(b_buffer + stage * (Columns * Width), dy, g.n, n0, k.columns, first, end);
         }
         copy_commit();

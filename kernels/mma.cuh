@@ -43,6 +43,12 @@ device void copy16_async(u32 address, int offset, const void* source, int source
     asm volatile("cp.async.cg.shared.global [%0+%1], [%2+%3], 16, %4;"
                  :: "r"(address), "n"(offset), "l"(source), "n"(source_offset), "r"(take ? 16 : 0) : "memory");
 }
+// The same of 8 bytes; these go through the first-level cache, as hardware has it.
+device void copy8_async(u32 address, int offset, const void* source, int source_offset, bool take)
+{
+    asm volatile("cp.async.ca.shared.global [%0+%1], [%2+%3], 8, %4;"
+                 :: "r"(address), "n"(offset), "l"(source), "n"(source_offset), "r"(take ? 8 : 0) : "memory");
+}
 device void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int Pending> device void copy_wait() // until at most Pending of this thread's groups are still under way
 {

@@ -48,6 +48,7 @@ public static class ConvCases
         Plane(1, 9, 8, 8, 24, 3, stride: 3, padding: 4, dilation: 2),
         Plane(1, 19, 18, 4, 64, 7, stride: 2, padding: 3),
         Plane(1, 17, 12, 8, 64, 7, stride: 2, padding: 3, bias: true),
+        Plane(2, 9, 7, 12, 72, 3, padding: 1, bias: true),
         Plane(2, 5, 6, 16, 32, 1), Plane(1, 4, 5, 16, 8, 1, bias: true), Plane(2, 7, 5, 32, 16, 1, stride: 2),
         Plane(1, 3, 3, 8, 8, 1, stride: 4), Plane(1, 6, 6, 3, 5, 3, padding: 1, bias: true),
         Plane(2, 5, 5, 6, 4, 2, stride: 2),

@@ -9,7 +9,7 @@ namespace EpSam.Native.Ops;
 /// <summary>BatchNorm with the ReLU and the residual sum around it, f32 or bf16.</summary>
 public static class BatchNorm
 {
-    const int Threads = 256, Strip = 32, PartRows = 256, Blocks = 1024, ChannelsPerBlock = 8;
+    const int Threads = 256, PartRows = 256, Blocks = 1024, ChannelsPerBlock = 8;
 
     /// <summary>What normalises: each (C) f32, Mean and Rstd of the batch or the running ones.</summary>
     public readonly record struct Affine(Tensor Mean, Tensor Rstd, Tensor Weight, Tensor Bias);
@@ -17,7 +17,7 @@ public static class BatchNorm
     // Strips of channels, parts of rows: functions of the shape alone, so that sums have one order everywhere.
     readonly record struct Split(int Rows, int Columns, int Size, int Parts)
     {
-        public LaunchGrid Grid => new(Tiles(Columns, Strip), Parts);
+        public LaunchGrid Grid => new(Tiles(Columns, Strip(Columns)), Parts);
     }
 
     /// <summary>Working space of <see cref="Statistics"/> and <see cref="Backward"/>, f32.</summary>
@@ -109,6 +109,9 @@ public static class BatchNorm
             s.Rows, s.Columns, s.Size, gate);
     }
 
+    // Channels of a block: a warp reads 128, or whole neighbouring rows.
+    static int Strip(int columns) => columns > 64 ? 128 : columns > 32 ? 64 : 32;
+
     static long Tiles(long count, long of) => (count + of - 1) / of;
 
     static Split Of(Tensor x)
@@ -118,7 +121,7 @@ public static class BatchNorm
         int rows = Expect.Int("BatchNorm", "rows of x", x.Shape.Rows);
         Expect.Multiple("BatchNorm", "the last axis of x", columns, 4);
         Expect.Aligned("BatchNorm", "x", x, 4 * x.DType.Size());
-        long most = Math.Max(1, Blocks / Math.Max(1, Tiles(columns, Strip)));
+        long most = Math.Max(1, Blocks / Math.Max(1, Tiles(columns, Strip(columns))));
         long size = Math.Max(1, Tiles(Tiles(rows, most), PartRows)) * PartRows;
         return new Split(rows, columns, (int)size, (int)Tiles(rows, size));
     }

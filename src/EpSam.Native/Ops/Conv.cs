@@ -38,11 +38,20 @@ public static class Conv
 
         public bool IsProduct => Kernel == new Axes(1, 1, 1) && Steps == ConvSteps.In3D();
 
-        // tiles copy pieces of 16 bytes
-        public bool IsTiled => Channels % (16 / Type.Size()) == 0 && Columns % (16 / Type.Size()) == 0;
+        // tiles copy pieces of 16 bytes; there are some for pieces of 8, of four channels in bf16
+        public bool IsTiled => Columns % (16 / Type.Size()) == 0 && Channels % 4 == 0 && !(IsData && InQuads);
 
-        public string Kernels(string direction, string what, int columns) =>
-            $"conv_{direction}_{Type.Name()}{what}_{(IsTiled ? $"n{Wide(columns)}" : "direct")}";
+        public bool InQuads => Channels % (16 / Type.Size()) != 0;
+
+        public bool IsData { get; init; } // the gradient of x is wanted
+
+        // columns of a tile
+        public int Wide => (IsData ? Channels : Columns) <= 64 || InQuads ? 64 : 128;
+
+        public string KernelName(string direction, string what) => $"conv_{direction}_{Type.Name()}{what}_"
+            + (!IsTiled ? "direct" : InQuads ? $"n{Wide}_quads" : $"n{Wide}");
+
+        public long Blocks(long rows, int columns) => Tiles(rows, TileRows) * Tiles(columns, Wide);
     }
 
     /// <summary>Length of an output axis.</summary>
@@ -63,15 +72,15 @@ public static class Conv
             return;
         }
         LaunchGrid grid = g.IsTiled
-            ? new(Blocks(y.Shape.Rows, g.Columns), steps.Groups)
+            ? new(g.Blocks(y.Shape.Rows, g.Columns), steps.Groups)
             : new(Tiles(y.Shape.Rows, DirectRows), Tiles(g.N, DirectColumns));
-        Run(gpu, g.Kernels("fwd", "", g.Columns), grid, 128, g, x, w, bias, y);
+        Run(gpu, g.KernelName("fwd", ""), grid, 128, g, x, w, bias, y);
     }
 
     /// <summary>dx = the gradient of x, from dy, shapes as in <see cref="Forward"/>. Does not synchronise.</summary>
     public static void BackwardData(Gpu gpu, Tensor dy, Tensor w, in ConvSteps steps, Tensor dx)
     {
-        Geometry g = Expected("dx", dx, w, steps, "dy", dy);
+        Geometry g = Expected("dx", dx, w, steps, "dy", dy) with { IsData = true };
         if (g.IsProduct)
         {
             MatMul.Forward(gpu, dy, w, dx, transposed: false);
@@ -82,9 +91,9 @@ public static class Conv
         (long height, int down) = Phases(g.In.H, steps.Stride.H);
         (long width, int across) = Phases(g.In.W, steps.Stride.W);
         LaunchGrid grid = g.IsTiled
-            ? new(Blocks(g.Batch * depth * height * width, g.Channels), steps.Groups, along * down * across)
+            ? new(g.Blocks(g.Batch * depth * height * width, g.Channels), steps.Groups, along * down * across)
             : new(Tiles(dx.Shape.Rows, DirectRows), Tiles(g.C, DirectColumns));
-        Run(gpu, g.Kernels("bwd", "_data", g.Channels), grid, 128, g, dy, w, dx);
+        Run(gpu, g.KernelName("bwd", "_data"), grid, 128, g, dy, w, dx);
     }
 
     /// <summary>Working space of <see cref="BackwardWeight"/>, f32: a function of the shapes alone.</summary>
@@ -92,7 +101,7 @@ public static class Conv
     {
         Geometry g = Expected("x", x, dw with { DType = x.DType }, steps, "dy", dy);
         if (g.IsProduct) return new Shape(0);
-        long blocks = g.IsTiled ? Blocks(g.Places, g.Columns) * steps.Groups : g.Places * Tiles(g.N, DirectColumns);
+        long blocks = g.IsTiled ? g.Blocks(g.Places, g.Columns) * steps.Groups : g.Places * Tiles(g.N, DirectColumns);
         return new Shape(Math.Clamp(PartBlocks / blocks, 1, Tiles(dy.Shape.Rows, LeastPart)), dw.Shape.Count);
     }
 
@@ -113,9 +122,9 @@ public static class Conv
         }
         int count = (int)parts.Shape[0], size = (int)Tiles(dy.Shape.Rows, (long)count * TileDepth) * TileDepth;
         LaunchGrid grid = g.IsTiled
-            ? new(Blocks(g.Places, g.Columns), steps.Groups, count)
+            ? new(g.Blocks(g.Places, g.Columns), steps.Groups, count)
             : new(g.Places, Tiles(g.N, DirectColumns), count);
-        Run(gpu, g.Kernels("bwd", "_weight", g.Columns), grid, 256, g, x, dy, parts, size);
+        Run(gpu, g.KernelName("bwd", "_weight"), grid, 256, g, x, dy, parts, size);
         Launch.Run(gpu, "conv_bwd_f32_weight_sum", new LaunchGrid(Tiles(dw.Shape.Count, SumThreads)), SumThreads,
             parts, dw, count, steps.Groups, g.Places, g.Columns, add ? 1 : 0);
     }
@@ -124,10 +133,6 @@ public static class Conv
     public static long Flops(Tensor w, Tensor y) => 2 * y.Shape.Rows * w.Shape.Count;
 
     static long Tiles(long count, long of) => (count + of - 1) / of;
-
-    static int Wide(int columns) => columns <= 64 ? 64 : 128;
-
-    static long Blocks(long rows, int columns) => Tiles(rows, TileRows) * Tiles(columns, Wide(columns));
 
     static (long Rows, int Phases) Phases(int length, int stride) => (Tiles(length, stride), Math.Min(length, stride));
 

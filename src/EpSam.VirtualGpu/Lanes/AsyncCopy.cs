@@ -62,6 +62,11 @@ internal static unsafe class AsyncCopy
             }
             return;
         }
+        if (active == uint.MaxValue && bytes == 8)
+        {
+            for (int lane = 0; lane < 32; lane++) *(ulong*)to[lane] = *(ulong*)from[lane];
+            return;
+        }
         for (; active != 0; active &= active - 1)
         {
             int lane = BitOperations.TrailingZeroCount(active);
@@ -69,21 +74,28 @@ internal static unsafe class AsyncCopy
         }
     }
 
-    /// <summary>Full warps that copy 16 bytes a lane, or zeros where nothing is read: tails of tiles.</summary>
+    /// <summary>Full warps that copy 16 or 8 bytes a lane, or zeros where nothing is read: tails of tiles.</summary>
     static bool TryCopySome(Warp* w, byte* f, int* o)
     {
-        if (o[Size] != 16 || w->Active != uint.MaxValue || o[2] != 0) return false;
+        int bytes = o[Size];
+        if (bytes is not (8 or 16) || w->Active != uint.MaxValue || o[2] != 0) return false;
         uint* read = (uint*)(f + o[Read]);
-        uint taken = Lanes(read, 16), partly = Lanes(read, 1) & ~taken;
+        uint taken = Lanes(read, (uint)bytes), partly = Lanes(read, 1) & ~taken;
         LaneAddress.Effective(f, o + Source, out U64 a0, out U64 a1, out U64 a2, out U64 a3);
         // A lane that reads nothing may have any address; here all of them have to be good ones.
         if (partly != 0
             || !LaneAddress.AllWithin(a0, a1, a2, a3, AddressSpace.DeviceBase, AddressSpace.Accessible - 16))
             return false;
-        SharedSpace.Check(w, f, o, 16, write: true);
+        SharedSpace.Check(w, f, o, bytes, write: true);
         var from = new WideLanes(f + o[Source], GlobalSpace.Base(w) + o[Source + 1]);
         var to = new NarrowLanes(f + o[0], SharedSpace.Base(w) + o[1]);
-        for (int lane = 0; lane < 32; lane++)
+        for (int lane = 0; bytes == 8 && lane < 32; lane++)
+        {
+            ulong value = 0;
+            if ((taken >> lane & 1) != 0) value = *(ulong*)from[lane];
+            *(ulong*)to[lane] = value;
+        }
+        for (int lane = 0; bytes == 16 && lane < 32; lane++)
         {
             Vector128<byte> value = Vector128<byte>.Zero;
             if ((taken >> lane & 1) != 0) value = Vector128.Load(from[lane]);
