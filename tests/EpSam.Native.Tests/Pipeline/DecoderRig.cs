@@ -1,6 +1,6 @@
 // A run's folder as the stages before the decoder's leave it, with a small SAM and pictures that can be learned: a
-// bright blot on a dark ground, its activation map, and a mask of that. Image files are headers and pixels. Every report and
-// every reading of an image is a moment at which a run can be stopped.
+// bright blot on a dark ground, its activation map, and a mask of that. Image files are headers and pixels. Every
+// report and every reading of an image is a moment at which a run can be stopped.
 using System.Runtime.InteropServices;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;

@@ -13,7 +13,10 @@ public sealed class DecoderStageTests
         using DecoderRig rig = new(train: 8);
         RunConfig config = DecoderRig.Config with
         {
-            Decoder = DecoderRig.Config.Decoder with { Batch = 4, Points = 10, Epochs = 8, Rate = 1e-3, KeepFrom = 0.8 },
+            Decoder = DecoderRig.Config.Decoder with
+            {
+                Batch = 4, Points = 10, Epochs = 8, Rate = 1e-3, KeepFrom = 0.8,
+            },
         };
         StageResult first = rig.Run(new DecoderStage(0), config), second = rig.Run(new DecoderStage(1), config);
         double[] learned = [.. rig.Metrics()["train_dice"].Take(8).Select(Number)];

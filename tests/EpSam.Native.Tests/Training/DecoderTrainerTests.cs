@@ -183,6 +183,25 @@ public sealed class DecoderTrainerTests
         Assert.That(plan.Peak, Is.LessThan(2L << 30));
     }
 
+    // Pieces of other sizes leave other gaps: a smaller step must not need more than the largest one that is planned.
+    [Test]
+    public void Plan_OfSmallerSteps_IsNeverAboveTheLargest()
+    {
+        DecoderTrainerOptions largest = new() { Batch = 4, Points = 50 };
+        foreach (SamConfig config in new[] { SamConfig.VitB, TinyModel.Config })
+        {
+            long peak = DecoderTrainer.PlanOf(config, largest).Peak;
+            for (int batch = 1; batch <= largest.Batch; batch++)
+            {
+                foreach (int points in new[] { 2, 3, 11, 12, 27, 39, 43, 49 })
+                {
+                    Plan plan = DecoderTrainer.PlanOf(config, largest with { Batch = batch, Points = points });
+                    Assert.That(plan.Peak, Is.LessThanOrEqualTo(peak), $"{batch} images, {points} points");
+                }
+            }
+        }
+    }
+
     [Test]
     public void Load_OverTheBudget_SaysWhatWouldFit()
     {
