@@ -1,5 +1,5 @@
-// One position, rows that do not fill a block of eight, channels around what a warp takes at once; both branches, and a
-// maximum below zero, above which the threshold then lies.
+// One position, rows that do not fill a block of eight, channels around what a warp takes at once; both branches, a
+// maximum below zero, above which the threshold then lies, and a threshold above 1, with which nothing is dropped.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -16,7 +16,7 @@ public static class AdlCases
     [
         .. from type in new[] { DType.F32, DType.BF16 } from drop in new[] { false, true } from s in Sizes
            select Forward(s.B, s.P, s.C, type, drop),
-        Forward(2, 25, 8, DType.F32, true, -3),
+        Forward(2, 25, 8, DType.F32, true, -3), Forward(2, 25, 8, DType.F32, true, threshold: 2),
         .. from type in new[] { DType.F32, DType.BF16 } from drop in new[] { false, true } from s in Sizes
            select Backward(s.B, s.P, s.C, type, drop),
         Forward(16, 1024, 2048, DType.F32, false, realistic: true),
@@ -33,16 +33,19 @@ public static class AdlCases
     ];
 
     static OpCase Forward(
-        long b, long p, long c, DType type, bool drop, double mean = 0.2, bool realistic = false) => new()
+        long b, long p, long c, DType type, bool drop, double mean = 0.2, bool realistic = false,
+        float threshold = Threshold) => new()
     {
-        Name = $"adl fwd {type.Name()} {b}x{p}x{c} {(drop ? "drop" : "importance")}{(mean < 0 ? " below zero" : "")}",
+        Name = $"adl fwd {type.Name()} {b}x{p}x{c} {(drop ? "drop" : "importance")}{(mean < 0 ? " below zero" : "")}"
+            + (threshold > 1 ? " nothing" : ""),
         Inputs = [new("x", type, new(b, p, c), Values.Normal(1, mean))],
         Outputs = [new("y", type, new(b, p, c)), new("map", DType.F32, new(b, p))],
         Scratch = [new("largest", DType.F32, new(b))],
-        Run = (gpu, x, y) => Adl.Forward(gpu, x[0], drop, Threshold, y[2], y[1], y[0]),
+        Run = (gpu, x, y) => Adl.Forward(gpu, x[0], drop, threshold, y[2], y[1], y[0]),
         Reference = x =>
         {
-            double[] map = Map(x[0], b, c, drop, v => v), plain = Map(x[0], b, c, drop, v => (float)v);
+            double[] map = Map(x[0], b, c, drop, v => v, threshold);
+            double[] plain = Map(x[0], b, c, drop, v => (float)v, threshold);
             double[] y = [.. x[0].Select((v, i) => v * map[i / c])];
             double[] rounded = [.. x[0].Select((v, i) => Values.Round((float)(v * plain[i / c]), type))];
             Expected numbers = drop ? Tolerance.Exact(map) : Tolerance.Fused(map, plain, DType.F32);
@@ -52,7 +55,8 @@ public static class AdlCases
     };
 
     // the number of each position
-    static double[] Map(double[] x, long images, long channels, bool drop, Func<double, double> round)
+    static double[] Map(double[] x, long images, long channels, bool drop, Func<double, double> round,
+        float threshold = Threshold)
     {
         double[] means =
         [
@@ -62,7 +66,7 @@ public static class AdlCases
         return
         [
             .. means.Chunk(means.Length / (int)images)
-                .SelectMany(image => image.Select(m => m < image.Max() * Threshold ? 1.0 : 0.0)),
+                .SelectMany(image => image.Select(m => m < image.Max() * threshold ? 1.0 : 0.0)),
         ];
     }
 

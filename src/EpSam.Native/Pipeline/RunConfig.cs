@@ -179,7 +179,9 @@ public sealed record ClassifierConfig
     public int Width { get; init; } = 64;
     /// <summary>How often an ADL layer drops rather than weighs.</summary>
     public double DropRate { get; init; } = 0.75;
-    /// <summary>Positions below this share of the largest mean are kept by a drop mask.</summary>
+    /// <summary>
+    /// Positions below this share of the largest mean are kept by a drop mask; above 1 (with a drop rate of 1): no ADL.
+    /// </summary>
     public float DropThreshold { get; init; } = 0.8f;
     /// <summary>What training keeps; the rest is computed again. Results do not depend on it.</summary>
     public Recompute Recompute { get; init; } = Recompute.Large;

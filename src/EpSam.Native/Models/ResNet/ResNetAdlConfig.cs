@@ -22,7 +22,10 @@ public sealed record ResNetAdlConfig
     public int Width { get; init; } = 64;
     /// <summary>Logits of an image.</summary>
     public int Classes { get; init; } = 1;
-    /// <summary>Positions whose mean is below this share of the image's largest are kept by a drop mask.</summary>
+    /// <summary>
+    /// Positions whose mean is below this share of the image's largest are kept by a drop mask. Above 1 all are, so that
+    /// with a drop rate of 1 the model is trained without ADL.
+    /// </summary>
     public float DropThreshold { get; init; } = 0.8f;
     /// <summary>How often an ADL layer drops rather than weighs; the coins are the training loop's.</summary>
     public double DropRate { get; init; } = 0.75;
@@ -38,8 +41,8 @@ public sealed record ResNetAdlConfig
         if (Width < 4 || Width % 4 != 0)
             throw new ArgumentException($"the classifier's width is a multiple of 4, got {Width}");
         if (Classes < 1) throw new ArgumentException($"the classifier has one class or more, got {Classes}");
-        if (DropThreshold is not (>= 0 and <= 1) || DropRate is not (>= 0 and <= 1))
-            throw new ArgumentException("drop threshold and drop rate are between 0 and 1, got "
+        if (DropThreshold is not (>= 0 and <= 10) || DropRate is not (>= 0 and <= 1))
+            throw new ArgumentException("drop threshold is 0 to 10, drop rate 0 to 1, got "
                 + FormattableString.Invariant($"{DropThreshold} and {DropRate}"));
     }
 }
