@@ -105,7 +105,7 @@ public sealed class DecoderStageTests
         Same(stopped.Files(), whole.Files(), "stopped");
     }
 
-    [Test]
+    [Test, Category("Slow")]
     public void Cache_OfAnySize_DoesNotChangeABit()
     {
         using DecoderRig large = new(), none = new(), small = new();

@@ -48,7 +48,7 @@ public sealed class DecoderTrainerGoldenTests
             points[(Points * i)..(Points * (i + 1))], masks[(Pixels * i)..(Pixels * (i + 1))], Height, Width))];
     }
 
-    [Test]
+    [Test, Category("Slow")]
     public void EightSteps_AreTheReferences()
     {
         Golden inputs = Golden.Open($"{Set}/inputs.safetensors"), golden = Golden.Open($"{Set}/training.safetensors");
