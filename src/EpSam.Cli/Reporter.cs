@@ -88,7 +88,7 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         {
             (_reporter, _what, _total, _unit) = (reporter, what, total, unit);
             _task = reporter._bars?.AddTask(Markup.Escape(what), maxValue: Math.Max(1, total));
-            if (_task is not null) RateColumn.Units[_task.Id] = unit;
+            if (_task is not null) RateColumn.Stages[_task.Id] = this;
             if (_task is not null && total <= 1) _task.IsIndeterminate = true;
         }
 
@@ -97,7 +97,7 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         /// <summary>So many steps are done; figures ("loss 0.41") are shown beside.</summary>
         public void Report(double done, string figures)
         {
-            _first ??= (done, _watch.Elapsed);   // a resumed stage does not begin at 0
+            _first ??= done <= 1 ? (0, TimeSpan.Zero) : (done, _watch.Elapsed);   // resumed: does not begin at 0
             if (_task is not null)
             {
                 _task.Value = done;
@@ -111,6 +111,18 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
                 string left = Left((_total - done) / rate);
                 _reporter.Note(string.Create(CultureInfo.InvariantCulture,
                     $"{_what}: {done:F0} of {_total} {_unit}, {beside}{rate:G3} {_unit}/s, {left} left"));
+            }
+        }
+
+        /// <summary>"21.3 points/s", of what was done since it was begun or resumed.</summary>
+        public string Rate
+        {
+            get
+            {
+                double done = (_task?.Value ?? 0) - (_first?.Done ?? 0);
+                double seconds = (_watch.Elapsed - (_first?.At ?? TimeSpan.Zero)).TotalSeconds;
+                return done <= 0 || seconds <= 0 ? ""
+                    : string.Create(CultureInfo.InvariantCulture, $"{done / seconds:G3} {_unit}/s");
             }
         }
 
@@ -132,14 +144,9 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
     /// <summary>"21.3 points/s".</summary>
     sealed class RateColumn : ProgressColumn
     {
-        public static readonly Dictionary<int, string> Units = [];
+        public static readonly Dictionary<int, Stage> Stages = [];
 
-        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime)
-        {
-            double done = task.Value, seconds = task.ElapsedTime?.TotalSeconds ?? 0;
-            return new Text(done <= 0 || seconds <= 0 || task.IsIndeterminate ? ""
-                : string.Create(CultureInfo.InvariantCulture,
-                    $"{done / seconds:G3} {Units.GetValueOrDefault(task.Id, "")}/s"));
-        }
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
+            new Text(task.IsIndeterminate || !Stages.TryGetValue(task.Id, out Stage? stage) ? "" : stage.Rate);
     }
 }
