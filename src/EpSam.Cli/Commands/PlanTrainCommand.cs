@@ -17,11 +17,11 @@ namespace EpSam.Cli.Commands;
 
 internal static class PlanTrainCommand
 {
-    const string Classifier = "classifier", Decoder = "decoder";
+    const string Classifier = "classifier", Masks = "masks", Decoder = "decoder";
 
     static readonly Argument<string?> Stage = new("STAGE")
     {
-        Arity = ArgumentArity.ZeroOrOne, Description = "classifier or decoder; without it both",
+        Arity = ArgumentArity.ZeroOrOne, Description = "classifier, masks or decoder; without it all",
     };
     static readonly Option<string?> Config = new("--config")
     {
@@ -65,8 +65,8 @@ internal static class PlanTrainCommand
     static int Run(ParseResult parsed)
     {
         string? stage = parsed.GetValue(Stage), file = parsed.GetValue(Out);
-        if (stage is not (null or Classifier or Decoder))
-            throw UserError.Usage($"STAGE {stage}: expected {Classifier} or {Decoder}");
+        if (stage is not (null or Classifier or Masks or Decoder))
+            throw UserError.Usage($"STAGE {stage}: expected {Classifier}, {Masks} or {Decoder}");
         if (file is not null) CheckTarget(file, stage);
         int side = parsed.GetValue(ImageSize);
         if (side is < 1 or > 16384) throw UserError.Usage($"--image-size {side}: expected 1 to 16384");
@@ -76,6 +76,8 @@ internal static class PlanTrainCommand
         try
         {
             if (stage is null or Classifier) stages.Add((Classifier, Title(config.Classifier), Ways(config)));
+            if (stage is null or Masks)
+                stages.Add((Masks, $"activation maps of images of {side} x {side}", Ways(config, side)));
             if (stage is null or Decoder)
             {
                 (string name, SamConfig sam) = SamOf(parsed);
@@ -102,7 +104,8 @@ internal static class PlanTrainCommand
 
     static void CheckTarget(string file, string? stage)
     {
-        if (stage is null) throw UserError.Usage($"--out {file}: name the stage to draw, {Classifier} or {Decoder}");
+        if (stage is null)
+            throw UserError.Usage($"--out {file}: name the stage to draw: {Classifier}, {Masks} or {Decoder}");
         if (Path.GetExtension(file).ToLowerInvariant() is not (".svg" or ".html"))
             throw UserError.Usage($"--out {file}: expected a name that ends with .svg or .html");
         OutputFiles.RequireWritable(file);
@@ -175,6 +178,20 @@ internal static class PlanTrainCommand
         }
         if (options.Precision == DType.F32)
             Add("precision bf16", false, model, options with { Precision = DType.BF16 });
+        return ways;
+    }
+
+    // Patches are taken to be whole images, as EP-SAM's are.
+    static List<Way> Ways(RunConfig config, int side)
+    {
+        double scale = config.Cam.Scale ?? (double)config.Classifier.Size / side;
+        List<Way> ways = [];
+        foreach (string precision in config.Precision == "bf16" ? ["bf16"] : new[] { "fp32", "bf16" })
+        {
+            RunConfig with = config with { Precision = precision, MemoryBudget = null };
+            ways.Add(new Way($"precision {precision}", precision == config.Precision,
+                PatchClassifier.PlanOf(config.Classifier.Model, CamStage.Options(with, [(side, side)], scale))));
+        }
         return ways;
     }
 

@@ -30,12 +30,8 @@ public sealed class CamStage : IRunStage
         double scale = ScaleOf(run.Config, run.Data, run.Files);
         if (scale != 1)
             run.Observer.Note(FormattableString.Invariant($"the classifier sees images scaled by {scale:0.####}"));
-        PatchClassifierOptions options = new PatchClassifierOptions
-        {
-            Precision = run.Config.Precision == "bf16" ? DType.BF16 : DType.F32,
-            MemoryBudget = run.Config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
-        }.For(images.Select(i => run.Files.ReadSize(i.Path))
-            .Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
+        PatchClassifierOptions options =
+            Options(run.Config, images.Select(i => run.Files.ReadSize(i.Path)), scale);
         using PatchClassifier classifier = PatchClassifier.Load(run.Gpu, run.Folder.Classifier, options);
         run.Folder.KeepTimeline(Name, classifier.Plan);
         double[] shares = MakeAll(run, classifier, images, scale);
@@ -50,6 +46,14 @@ public sealed class CamStage : IRunStage
         string made = Path.GetDirectoryName(folder.InitialMask("any"))!;
         if (Directory.Exists(made)) Directory.Delete(made, recursive: true);
     }
+
+    /// <summary>How a run's classifier looks at images of these sizes, scaled.</summary>
+    public static PatchClassifierOptions Options(RunConfig config, IEnumerable<(int Height, int Width)> images,
+        double scale) => new PatchClassifierOptions
+        {
+            Precision = config.Precision == "bf16" ? DType.BF16 : DType.F32,
+            MemoryBudget = config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
+        }.For(images.Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
 
     /// <summary>Whether an image gets a mask: not when it is for training and shows no tumour.</summary>
     public static bool IsWanted(SourceImage image) => image.Split != Split.Train || image.Label == 1;

@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using EpSam.Native.Checkpoints;
+using EpSam.Native.Models.ResNet;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
@@ -280,6 +281,12 @@ public sealed class Run : IDisposable
             part = "training of the classifier: ";
             ClassifierTrainer.PlanOf(config.Classifier.Model, classifier).Require(budget,
                 ClassifierTrainer.Alternatives(config.Classifier.Model, classifier));
+            PatchClassifierOptions masks = CamStage.Options(config,
+                data.Images.Where(CamStage.IsWanted).Select(i => files.ReadSize(i.Path)),
+                CamStage.ScaleOf(config, data, files));
+            part = "masks: ";
+            PatchClassifier.PlanOf(config.Classifier.Model, masks).Require(budget,
+                PatchClassifier.Alternatives(config.Classifier.Model, masks));
             DecoderTrainerOptions decoder = DecoderStage.Options(config,
                 data.Images.Where(i => i.Label == 1).Select(i => files.ReadSize(i.Path)));
             part = "training of the decoder: ";
