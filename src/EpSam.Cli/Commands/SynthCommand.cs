@@ -73,6 +73,7 @@ internal static class SynthCommand
         {
             if (File.Exists(folder)) throw new UserError($"--out {folder} is a file; expected a folder");
             Directory.CreateDirectory(folder);
+            using FileStream alone = Lock(folder);
             List<Row> rows = ReadTable(Path.Combine(folder, Table));
             reporter.Work(() => Make(set, count, folder, rows, reporter, cancel));
             reporter.Json(() => MaskFiles.Json(new { Slides = count, Table = Path.Combine(folder, Table) }));
@@ -82,6 +83,24 @@ internal static class SynthCommand
             throw new UserError($"cannot write to {folder}: {e.Message}");
         }
         return ExitCode.Ok;
+    }
+
+    // One process a folder. What a killed one has left is removed.
+    static FileStream Lock(string folder)
+    {
+        string path = Path.Combine(folder, ".synth.lock");
+        FileStream file;
+        try
+        {
+            file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None, 1,
+                FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (File.Exists(path))
+        {
+            throw new UserError($"another epsam synth is writing to {folder}: {e.Message}");
+        }
+        foreach (string left in Directory.GetFiles(folder, ".synth_*.tmp")) File.Delete(left);
+        return file;
     }
 
     static SynthSet ReadSet(ParseResult parsed)

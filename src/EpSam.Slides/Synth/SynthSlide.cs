@@ -46,6 +46,20 @@ public sealed class SynthSlide
     /// <summary>The same into rows of an image, <paramref name="stride"/> bytes apart.</summary>
     public void Render(int x, int y, int width, int height, Span<byte> rgb, int stride)
     {
+        int side = PartSide;
+        for (int top = 0; top < height; top += side)
+            for (int left = 0; left < width; left += side)
+            {
+                Part(x + left, y + top, Math.Min(side, width - left), Math.Min(side, height - top),
+                    rgb[(top * stride + 3 * left)..], stride);
+            }
+    }
+
+    // Bounds memory, and the nests of a part: they are numbered in a byte.
+    int PartSide => Options.Mpp > 1 ? 256 : 512;
+
+    void Part(int x, int y, int width, int height, Span<byte> rgb, int stride)
+    {
         Zones zones = new(_scene, x - 1, y - 1, width + 2, height + 2);
         (float[] h, float[] e) = (new float[(width + 2) * (height + 2)], new float[(width + 2) * (height + 2)]);
         if (zones.IsEmpty) e.AsSpan().Fill(Ground.Glass);
@@ -63,14 +77,20 @@ public sealed class SynthSlide
     /// <summary>Which pixels of a rectangle are rendered as tumour: (height, width), 0 and 1.</summary>
     public byte[] RenderedTumour(int x, int y, int width, int height)
     {
-        Zones zones = new(_scene, x, y, width, height);
         byte[] mask = new byte[width * height];
-        if (zones.IsEmpty) return mask;
-        for (int row = 0; row < height; row++)
-        {
-            ReadOnlySpan<byte> kinds = zones.Row(x, y + row, width);
-            for (int i = 0; i < width; i++) mask[row * width + i] = kinds[i] >= (byte)Zone.Tumour ? (byte)1 : (byte)0;
-        }
+        int side = PartSide;
+        for (int top = 0; top < height; top += side)
+            for (int left = 0; left < width; left += side)
+            {
+                (int columns, int rows) = (Math.Min(side, width - left), Math.Min(side, height - top));
+                Zones zones = new(_scene, x + left, y + top, columns, rows);
+                for (int row = 0; row < rows && !zones.IsEmpty; row++)
+                {
+                    ReadOnlySpan<byte> kinds = zones.Row(x + left, y + top + row, columns);
+                    Span<byte> to = mask.AsSpan((top + row) * width + left, columns);
+                    for (int i = 0; i < columns; i++) to[i] = kinds[i] >= (byte)Zone.Tumour ? (byte)1 : (byte)0;
+                }
+            }
         return mask;
     }
 

@@ -79,6 +79,22 @@ public sealed class SynthCommandTests
     }
 
     [Test]
+    public void Killed_WhatItLeft_IsRemoved_AndTwoAtOnceAreRefused()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "out"));
+        File.WriteAllText(In(".synth_0001.tif.abc.raw.tmp"), "half");
+        using (new FileStream(In(".synth.lock"), FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            CommandLine refused = Synth("--slides", "1");
+            Assert.That(refused.Code, Is.EqualTo(1));
+            Assert.That(refused.Error, Does.Contain("another epsam synth"));
+        }
+        CommandLine run = Synth("--slides", "1");
+        Assert.That(run.Code, Is.Zero, run.Error);
+        Assert.That(Files(), Is.EqualTo(new[] { "slides.csv", "synth_0001.tif", "synth_0001.xml" }));
+    }
+
+    [Test]
     public void Cancelled_LeavesNothingHalfWritten()
     {
         using CancellationTokenSource source = new();

@@ -23,6 +23,7 @@ public sealed class SynthTests
 
     [TestCase(0.5)]
     [TestCase(0.25)]
+    [TestCase(2)]
     public void Render_Parts_AreThoseOfTheWhole(double mpp)
     {
         SynthSlide slide = new(Small with { Mpp = mpp });
