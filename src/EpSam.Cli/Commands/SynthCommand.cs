@@ -158,8 +158,8 @@ internal static class SynthCommand
 
     static void One(SynthSlide slide, string path, CancellationToken cancel, IProgress<double> progress)
     {
-        OutputFiles.Write([(path + ".xml", stream => AsapXml.Write(stream, SynthWriter.Annotations(slide)))]);
         using (OutputFiles.Saving(path + ".tif")) SynthWriter.WriteSlide(slide, path + ".tif", progress, cancel);
+        OutputFiles.Write([(path + ".xml", stream => AsapXml.Write(stream, SynthWriter.Annotations(slide)))]);
     }
 
     sealed class Share(Action<double> report) : IProgress<double>

@@ -51,23 +51,48 @@ public static class AsapXml
     /// <exception cref="ArgumentException">A polygon has holes or a line is among them: ASAP has neither.</exception>
     public static void Write(Stream stream, IReadOnlyList<Annotation> annotations)
     {
-        const string Colour = "#F4FA58"; // ASAP's first
-        bool Has(string group) => group is not ("" or "None");
-        IEnumerable<string> groups = annotations.Select(a => a.Group).Where(Has).Distinct();
-        XElement root = new("ASAP_Annotations",
-            new XElement("Annotations", annotations.SelectMany(a => Rings(a).Select(ring =>
-                new XElement("Annotation", new XAttribute("Name", a.Name), new XAttribute("Type", a.Kind),
-                    new XAttribute("PartOfGroup", Has(a.Group) ? a.Group : "None"), new XAttribute("Color", Colour),
-                    new XElement("Coordinates", ring.Select(Coordinate)))))),
-            new XElement("AnnotationGroups", groups.Select(group =>
-                new XElement("Group", new XAttribute("Name", group), new XAttribute("PartOfGroup", "None"),
-                    new XAttribute("Color", Colour), new XElement("Attributes")))));
         XmlWriterSettings settings = new()
         {
             Encoding = new System.Text.UTF8Encoding(false), Indent = true, IndentChars = "\t", NewLineChars = "\n",
         };
-        using XmlWriter writer = XmlWriter.Create(stream, settings);
-        new XDocument(root).Save(writer);
+        using XmlWriter xml = XmlWriter.Create(stream, settings);
+        xml.WriteStartElement("ASAP_Annotations");
+        xml.WriteStartElement("Annotations");
+        foreach (Annotation annotation in annotations)
+            foreach (IReadOnlyList<SlidePoint> ring in Rings(annotation)) Write(xml, annotation, ring);
+        xml.WriteEndElement();
+        xml.WriteStartElement("AnnotationGroups");
+        foreach (string group in annotations.Select(Group).Where(g => g != NoGroup).Distinct())
+        {
+            Start(xml, "Group", ("Name", group), ("PartOfGroup", NoGroup), ("Color", Colour));
+            xml.WriteElementString("Attributes", null);
+            xml.WriteEndElement();
+        }
+    }
+
+    const string NoGroup = "None", Colour = "#F4FA58"; // ASAP's first
+
+    static string Group(Annotation annotation) => annotation.Group.Length == 0 ? NoGroup : annotation.Group;
+
+    static void Write(XmlWriter xml, Annotation annotation, IReadOnlyList<SlidePoint> ring)
+    {
+        static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+        Start(xml, "Annotation", ("Name", annotation.Name), ("Type", annotation.Kind.ToString()),
+            ("PartOfGroup", Group(annotation)), ("Color", Colour));
+        xml.WriteStartElement("Coordinates");
+        for (int i = 0; i < ring.Count; i++)
+        {
+            Start(xml, "Coordinate", ("Order", Text(i)), ("X", Text(ring[i].X)), ("Y", Text(ring[i].Y)));
+            xml.WriteEndElement();
+        }
+        xml.WriteEndElement();
+        xml.WriteEndElement();
+    }
+
+    static void Start(XmlWriter xml, string name, params ReadOnlySpan<(string Name, string Value)> attributes)
+    {
+        xml.WriteStartElement(name);
+        foreach ((string attribute, string value) in attributes) xml.WriteAttributeString(attribute, value);
     }
 
     static IEnumerable<IReadOnlyList<SlidePoint>> Rings(Annotation annotation)
@@ -77,13 +102,6 @@ public static class AsapXml
         if (annotation.Polygons.Any(p => p.Holes.Count > 0))
             throw new ArgumentException($"annotation '{annotation.Name}': ASAP has no polygons with holes");
         return annotation.Polygons.Count > 0 ? annotation.Polygons.Select(p => p.Outer) : [annotation.Points];
-    }
-
-    static XElement Coordinate(SlidePoint point, int order)
-    {
-        static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
-        return new XElement("Coordinate", new XAttribute("Order", order), new XAttribute("X", Text(point.X)),
-            new XAttribute("Y", Text(point.Y)));
     }
 
     static Annotation Parse(XElement element, string name)

@@ -1,5 +1,6 @@
 // A synthetic slide: any rectangle of it can be rendered alone, by several threads at once, in memory that depends on
 // the rectangle only.
+using System.Buffers;
 using EpSam.Imaging.Annotations;
 
 namespace EpSam.Slides.Synth;
@@ -61,8 +62,13 @@ public sealed class SynthSlide
     void Part(int x, int y, int width, int height, Span<byte> rgb, int stride)
     {
         Zones zones = new(_scene, x - 1, y - 1, width + 2, height + 2);
-        (float[] h, float[] e) = (new float[(width + 2) * (height + 2)], new float[(width + 2) * (height + 2)]);
-        if (zones.IsEmpty) e.AsSpan().Fill(Ground.Glass);
+        int count = (width + 2) * (height + 2);
+        (float[] h, float[] e) = (ArrayPool<float>.Shared.Rent(count), ArrayPool<float>.Shared.Rent(count));
+        if (zones.IsEmpty)
+        {
+            h.AsSpan(0, count).Clear();
+            e.AsSpan(0, count).Fill(Ground.Glass);
+        }
         else Paint(zones, x - 1, y - 1, width + 2, height + 2, h, e);
         float[] rowH = new float[width], rowE = new float[width];
         for (int row = 0; row < height; row++)
@@ -72,6 +78,8 @@ public sealed class SynthSlide
             Grain(x, y + row, rowE);
             _stain.Colour(rowH, rowE, rgb.Slice(row * stride, 3 * width));
         }
+        ArrayPool<float>.Shared.Return(h);
+        ArrayPool<float>.Shared.Return(e);
     }
 
     /// <summary>Which pixels of a rectangle are rendered as tumour: (height, width), 0 and 1.</summary>
