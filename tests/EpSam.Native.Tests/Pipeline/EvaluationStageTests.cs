@@ -228,8 +228,8 @@ public sealed class EvaluationStageTests
         }
         string data = Path.Combine(_root, "data.csv"), result = Path.Combine(_root, "result");
         File.WriteAllText(data, table.ToString());
-        CommandLine line = CommandLine.Run("evaluate", "--classifier", run.Folder.Classifier, "--sam", _sam, "--decoder",
-            run.Folder.Decoder(1), "--data", data, "--gpu", "virtual", "--out", result);
+        CommandLine line = CommandLine.Run("evaluate", "--classifier", run.Folder.Classifier, "--sam", _sam,
+            "--decoder", run.Folder.Decoder(1), "--data", data, "--gpu", "virtual", "--out", result);
         Assert.That(line.Code, Is.Zero, line.Error);
         Assert.That(line.Error, Does.Contain("run.json"));   // its values are taken
         Assert.That(line.Output, Does.Contain("mean of 2, decoder: Dice"));

@@ -229,7 +229,8 @@ internal sealed class MadeUpRun
             {
                 State = name == "report" ? StageState.Running : StageState.Done, Finished = end = end.AddMinutes(12),
                 Seconds = 17.0 * name.Length * name.Length, PlannedBytes = 345_678_901, PeakBytes = 345_678_901,
-                Figures = new Dictionary<string, double> { ["val_loss"] = 0.345678 }, Device = "a card & more (virtual)",
+                Figures = new Dictionary<string, double> { ["val_loss"] = 0.345678 },
+                Device = "a card & more (virtual)",
             });
             if (name.StartsWith("round", StringComparison.Ordinal) || stages.Count < 3)
                 Folder.KeepTimeline(name, SomePlan(name == "classifier" ? 7 : 4));
