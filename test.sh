@@ -44,7 +44,7 @@ failed_tests() {
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 export DOTNET_CLI_UI_LANGUAGE=en                # the runner's summary, which is read below, is translated otherwise
-if ! dotnet --list-sdks 2>/dev/null | grep -qE '^(1[0-9]|[2-9][0-9])\.'; then
+if ! grep -qE '^(1[0-9]|[2-9][0-9])\.' <<<"$(dotnet --list-sdks 2>/dev/null)"; then
     echo "test.sh: needs the .NET 10 SDK, found $(dotnet --version 2>/dev/null || echo none)." >&2
     echo "  Debian/Ubuntu: apt-get install -y dotnet-sdk-10.0     other systems: https://dot.net/download" >&2
     echo "  no .NET 10 SDK" >"$failures"
