@@ -110,14 +110,16 @@ public sealed class CamMaskTests
         rule.ApplyToLogits([0.5f, 0.51f, -3, 7, 0.4f, float.NaN], 2, 3, 2, 3, mask);
         Assert.That(mask, Is.EqualTo(new byte[] { 0, 1, 0, 1, 0, 0 }));
         byte[] large = new byte[64];
-        rule.ApplyToLogits([-1, 2], 1, 2, 8, 8, large); // linear between the pixels' middles: 0.5 is crossed in the middle
+        rule.ApplyToLogits([-1, 2], 1, 2, 8, 8, large); // linear between the middles: 0.5 is crossed half way
         for (int i = 0; i < 64; i++) Assert.That(large[i], Is.EqualTo(i % 8 >= 4 ? 1 : 0), $"{i}");
         (rule with { AtMapResolution = true }).ApplyToLogits([-1, 2], 1, 2, 2, 4, large.AsSpan(0, 8));
+        Assert.That(large[..8], Is.EqualTo(new byte[] { 0, 0, 1, 1, 0, 0, 1, 1 }));
         byte[] opened = new byte[9];
         (rule with { Opening = 3 }).ApplyToLogits([-1, -1, -1, -1, 1, -1, -1, -1, -1], 3, 3, 3, 3, opened);
         Assert.That(opened, Is.All.Zero);
         Assert.That(() => rule.Apply(new byte[6], 2, 3, 2, 3, mask), Throws.ArgumentException);
-        Assert.That(() => CamMaskRule.Camelyon16.ApplyToLogits(new float[6], 2, 3, 2, 3, mask), Throws.ArgumentException);
+        Assert.That(() => CamMaskRule.Camelyon16.ApplyToLogits(new float[6], 2, 3, 2, 3, mask),
+            Throws.ArgumentException);
     }
 
     [Test]
