@@ -1,8 +1,9 @@
 // BatchNorm over the rows of x (R, C), channels last, with what stands around it in a residual network: ReLU and the
 // sum with a shortcut. A block owns a strip of 128 channels, or of 64 or 32 where there are not more, and a part of the
-// rows. A thread has four channels, so that a warp reads a row's strip, or those of neighbouring rows, in one piece; the
-// threads with the same channels share the rows. Statistics are means and sums of squared differences of groups of eight rows, merged
-// by the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as E[x²] - E[x]² does.
+// rows. A thread has four channels, so that a warp reads a row's strip, or those of neighbouring rows, in one piece;
+// the threads with the same channels share the rows. Statistics are means and sums of squared differences of groups of
+// eight rows, merged by the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as
+// E[x²] - E[x]² does.
 #include "common.cuh"
 
 constexpr int Threads = 256, Group = 8;

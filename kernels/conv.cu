@@ -444,8 +444,8 @@ device void load_places(u32 buffer, const T* x, int pitch, const Walk& k, const 
     for (int i = 0; i < Deep / Step; i++) {
         Origin o = origin_of<Deep>(k, first, row + i * Step, end);
         u32 target = line + (sizeof(T) == 2 ? wide ^ (row + i * Step & 7) : wide) * 16;
-        copy_piece<Piece>(target, i * Step * Pieces * Piece,
-                          x + (long long)(o.index + place.index) * pitch + place.channel, take && is_inside(k, o, place));
+        const T* from = x + (long long)(o.index + place.index) * pitch + place.channel;
+        copy_piece<Piece>(target, i * Step * Pieces * Piece, from, take && is_inside(k, o, place));
     }
 }
 

@@ -37,9 +37,10 @@ internal sealed unsafe class TrainBench(int threads)
         Row(report, "between launches", 0, wall - inside, cpu - busy, 0);
         Row(report, "one step", parts.Sum(p => p.Value.Count), wall, cpu, parts.Sum(p => p.Value.Flops));
         Row(report, "first step, code made", 0, steps[0].Wall, steps[0].Cpu, 0);
-        report.Note($"loss {string.Join(", ", steps.Select(s => s.Loss.ToString("G6", CultureInfo.InvariantCulture)))}");
-        report.Note($"device memory {F(step.MeasuredPeak / GiB, 3)} GiB, planned {F(step.Plan.Peak / GiB, 3)} GiB, process at most "
-            + $"{F(EncoderBench.ProcessPeak() / GiB, 3)} GiB");
+        string losses = string.Join(", ", steps.Select(s => s.Loss.ToString("G6", CultureInfo.InvariantCulture)));
+        report.Note($"loss {losses}");
+        report.Note($"device memory {F(step.MeasuredPeak / GiB, 3)} GiB, planned {F(step.Plan.Peak / GiB, 3)} GiB, "
+            + $"process at most {F(EncoderBench.ProcessPeak() / GiB, 3)} GiB");
         if (steps.All(s => double.IsFinite(s.Loss)) && step.MeasuredPeak == step.Plan.Peak) return 0;
         Console.Error.WriteLine("bench train: the loss must be finite and the peak as planned");
         return 1;
@@ -68,7 +69,8 @@ internal sealed unsafe class TrainBench(int threads)
         int** g = (int**)parameters + (name.Contains("_data", StringComparison.Ordinal) ? 3 : 4);
         (int batch, int groups, int c, int n) = (*g[0], *g[1], *g[2], *g[3]);
         double flops = 2.0 * batch * *g[7] * *g[8] * *g[9] * n * *g[10] * *g[11] * *g[12] * c / groups;
-        return (FormattableString.Invariant($"{name} {*g[5]}x{*g[6]}x{c} to {n}, {*g[11]}x{*g[12]} step {*g[14]}"), flops);
+        FormattableString text = $"{name} {*g[5]}x{*g[6]}x{c} to {n}, {*g[11]}x{*g[12]} step {*g[14]}";
+        return (FormattableString.Invariant(text), flops);
     }
 
     static string F(double value, int digits = 1) => value.ToString($"F{digits}", CultureInfo.InvariantCulture);

@@ -7,7 +7,9 @@ public enum Recompute
     Nothing,
     /// <summary>What BatchNorm and ReLU make between two convolutions is made again: cheap.</summary>
     Norms,
-    /// <summary>Blocks of the first stage, where the image is largest, as in <see cref="Blocks"/>; else as Norms.</summary>
+    /// <summary>
+    /// Blocks of the first stage, where the image is largest, as in <see cref="Blocks"/>; else as Norms.
+    /// </summary>
     Large,
     /// <summary>Of a block its result is kept; the rest is made again, at the cost of a second forward pass.</summary>
     Blocks,
@@ -23,8 +25,8 @@ public sealed record ResNetAdlConfig
     /// <summary>Logits of an image.</summary>
     public int Classes { get; init; } = 1;
     /// <summary>
-    /// Positions whose mean is below this share of the image's largest are kept by a drop mask. Above 1 all are, so that
-    /// with a drop rate of 1 the model is trained without ADL.
+    /// Positions whose mean is below this share of the image's largest are kept by a drop mask. Above 1 all are, so
+    /// that with a drop rate of 1 the model is trained without ADL.
     /// </summary>
     public float DropThreshold { get; init; } = 0.8f;
     /// <summary>How often an ADL layer drops rather than weighs; the coins are the training loop's.</summary>
