@@ -121,6 +121,7 @@ public sealed record RunConfig
         Require(rule.Smoothing is >= 0 and <= 1000, "cam.general.smoothing", rule.Smoothing, "0 to 1000");
         Require(rule.Logit is null || double.IsFinite(rule.Logit.Value), "cam.general.logit", rule.Logit ?? 0,
             "null or a number");
+        Require(!rule.Otsu || rule.Logit is not null, "cam.general.otsu", "true", "false, or a number for logit");
         Require(c.Scale is null or (> 0 and <= 16), "cam.scale", c.Scale ?? 0, "null or above 0, at most 16");
     }
 

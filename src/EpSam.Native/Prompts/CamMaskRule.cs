@@ -32,6 +32,12 @@ public sealed record CamMaskRule
     public double? Logit { get; init; }
 
     /// <summary>
+    /// With Logit: a pixel's probability must also be above Otsu's threshold of the image's own probabilities, which
+    /// moves with the classifier's certainty from image to image. Logit then only keeps images without tumour empty.
+    /// </summary>
+    public bool Otsu { get; init; }
+
+    /// <summary>
     /// Deviation of a Gaussian that the map is smoothed by before the threshold, in pixels of the resolution that the
     /// rule acts at; 0: not at all.
     /// </summary>
@@ -90,10 +96,16 @@ public sealed record CamMaskRule
         Pixels.Check("CamMaskRule", nameof(mask), mask.Length, newHeight, newWidth);
         double threshold = Logit
             ?? throw new ArgumentException("CamMaskRule: this rule is about an 8-bit map, not about logits");
+        float[] values = [.. logits];
+        if (Otsu)
+        {
+            for (int i = 0; i < values.Length; i++) values[i] = Level255(values[i]);
+            threshold = Level255(threshold);
+        }
         if (AtMapResolution)
         {
             byte[] small = new byte[logits.Length], opened = new byte[logits.Length];
-            Above(logits, height, width, threshold, small);
+            Above(values, height, width, threshold, small);
             Morphology.Open(small, height, width, Opening, opened);
             CvResize.Linear(opened, height, width, 1, newHeight, newWidth, mask);
         }
@@ -101,7 +113,7 @@ public sealed record CamMaskRule
         {
             float[] large = new float[mask.Length];
             byte[] above = new byte[mask.Length];
-            CvResize.Linear(logits, height, width, 1, newHeight, newWidth, large);
+            CvResize.Linear(values, height, width, 1, newHeight, newWidth, large);
             Above(large, newHeight, newWidth, threshold, above);
             Morphology.Open(above, newHeight, newWidth, Opening, mask);
         }
@@ -134,5 +146,13 @@ public sealed record CamMaskRule
         float[] smooth = new float[values.Length];
         GaussianBlur.Apply(values, height, width, Smoothing, smooth);
         for (int i = 0; i < mask.Length; i++) mask[i] = (byte)(smooth[i] > threshold ? 1 : 0);
+        if (!Otsu || Logit is null) return;
+        byte[] levels = new byte[smooth.Length]; // of probabilities
+        for (int i = 0; i < levels.Length; i++) levels[i] = (byte)smooth[i];
+        int between = Preprocess.Otsu.Threshold(levels);
+        for (int i = 0; i < mask.Length; i++)
+            if (levels[i] <= between) mask[i] = 0;
     }
+
+    static float Level255(double logit) => (float)(255 / (1 + Math.Exp(-logit)));
 }

@@ -123,6 +123,22 @@ public sealed class CamMaskTests
     }
 
     [Test]
+    public void ApplyLogits_Otsu_PartsAnImageWhereItsProbabilitiesPart()
+    {
+        CamMaskRule rule = new() { Logit = -1, Otsu = true, Opening = 1 };
+        byte[] mask = new byte[6];
+        rule.ApplyToLogits([1, 1.1f, 3, 3.2f, 0.9f, -0.5f], 2, 3, 2, 3, mask); // but for Otsu all of them
+        byte[] levels = [.. new[] { 1, 1.1f, 3, 3.2f, 0.9f, -0.5f }.Select(x => (byte)(255 / (1 + Math.Exp(-x))))];
+        int threshold = Otsu.Threshold(levels);
+        Assert.That(mask, Is.EqualTo(levels.Select(v => (byte)(v > threshold ? 1 : 0))));
+        Assert.That(mask, Does.Contain(1).And.Contain(0));
+        rule.ApplyToLogits([-9, -2, -3, -2, -1.5f, -4], 2, 3, 2, 3, mask); // no tumour: nothing is parted
+        Assert.That(mask, Is.All.Zero);
+        rule.ApplyToLogits([2, 2, 2, 2, 2, 2], 2, 3, 2, 3, mask); // all alike: as without
+        Assert.That(mask, Is.All.EqualTo(1));
+    }
+
+    [Test]
     public void Smoothing_BeforeTheThreshold_TakesSpecksAway()
     {
         byte[] map = new byte[81], mask = new byte[81];
