@@ -2,6 +2,7 @@
 // be what an uninterrupted run leaves, byte for byte. tests/kill-train N kills N times.
 using System.Diagnostics;
 using System.Globalization;
+using EpSam.Native.Pipeline;
 using EpSam.Native.Tests.Cli;
 using EpSam.Native.Tests.Imaging;
 
@@ -55,12 +56,13 @@ public sealed class KillTests
             {
                 using Process process = Start("killed");
                 Task<(int Code, string Error)> end = Task.Run(() => End(process));
-                // moments from the process's start to well into the run; the last kill may be followed by a whole run
-                TimeSpan delay = TimeSpan.FromSeconds(killed < kills ? random.NextDouble() * _seconds / 2 : 1e6);
+                // moments from the process's start to well into the run
+                TimeSpan delay = TimeSpan.FromSeconds(killed < kills ? random.NextDouble() * _seconds / 4 : 1e6);
                 if (!end.Wait(delay.TotalDays > 1 ? Timeout.InfiniteTimeSpan : delay))
                 {
                     process.Kill();
                     end.Wait();
+                    if (IsDone("killed")) continue;   // between its end and the process's: no moment of the run
                     (killed, here) = (killed + 1, here + 1);
                     TestContext.Progress.WriteLine(
                         $"kill {killed} after {delay.TotalSeconds:F2} s: {Stages("killed")}");
@@ -98,12 +100,12 @@ public sealed class KillTests
 
     string In(string name) => Path.Combine(_folder, name);
 
-    string Stages(string run)
-    {
-        string path = Path.Combine(In(run), "stages.json");
-        return File.Exists(path) ? string.Join(", ", EpSam.Native.Pipeline.RunProgress.Read(new(In(run)))!.Stages
-            .Select(s => $"{s.Name} {s.State}")) : "not begun";
-    }
+    string Stages(string run) => RunProgress.Read(new RunFolder(In(run))) is not RunProgress progress ? "not begun"
+        : string.Join(", ", progress.Stages.Where(s => s.State != StageState.Waiting)
+            .Select(s => $"{s.Name} {s.State.ToString().ToLowerInvariant()}"));
+
+    bool IsDone(string run) =>
+        RunProgress.Read(new RunFolder(In(run)))?.Stages.All(s => s.State == StageState.Done) == true;
 
     void Compare(string run)
     {
