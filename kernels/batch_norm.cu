@@ -1,9 +1,8 @@
 // BatchNorm over the rows of x (R, C), channels last, with what stands around it in a residual network: ReLU and the
 // sum with a shortcut. A block owns a strip of 128 channels, or of 64 or 32 where there are not more, and a part of the
-// rows. A thread has four channels, so that a warp reads a row's strip, or those of neighbouring rows, in one piece;
-// the threads with the same channels share the rows. Statistics are means and sums of squared differences of groups of
-// eight rows, merged by the formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as
-// E[x²] - E[x]² does.
+// rows. A thread has four channels, so that a warp reads a row's strip, or those of neighbouring rows, in one piece,
+// and goes on to the next. Statistics are means and sums of squared differences of groups of eight rows, merged by the
+// formula of Chan, Golub and LeVeque: one reading of x, and nothing cancels as E[x²] - E[x]² does.
 #include "common.cuh"
 
 constexpr int Threads = 256, Group = 8;
@@ -16,19 +15,25 @@ template <class T> device Quad quad_at(const T* p)
 }
 template <class T> device void put(T* p, const Quad& q) { store4(p, f32x4{q.v[0], q.v[1], q.v[2], q.v[3]}); }
 
-// The part of a thread: its four channels, its first row, and where the block's rows end. lanes threads share the rows,
-// strip channels are the block's.
-struct Place { int column, row, first, end, lanes, strip; };
+// The part of a thread: its four channels, and its rows from row to end, every step-th. A warp walks an eighth of the
+// block's rows from the first to the last: neighbours in memory. strip channels are the block's, whose threads with the
+// same channels are lanes.
+struct Place { int column, row, end, step, lanes, strip; };
 
 device Place place_of(int rows, int columns, int size)
 {
-    int across = columns > 64 ? 5 : columns > 32 ? 4 : 3, first = block_y() * size; // log2 of the threads of a row
-    return {4 * ((block_x() << across) + (thread_x() & (1 << across) - 1)), first + (thread_x() >> across), first,
-            min_of(rows, first + size), Threads >> across, 4 << across};
+    int across = columns > 64 ? 5 : columns > 32 ? 4 : 3, part = size / (Threads / 32); // log2 of the threads of a row
+    int first = block_y() * size + (thread_x() >> 5) * part;
+    return {4 * ((block_x() << across) + (thread_x() & (1 << across) - 1)), first + ((thread_x() & 31) >> across),
+            min_of(rows, first + part), 32 >> across, Threads >> across, 4 << across};
 }
 
-// Rows that a thread takes of count, as one of lanes.
-device float rows_of(int count, int lane, int lanes) { return (float)((count - lane + lanes - 1) / lanes); }
+// Rows of a thread as one of lanes, where the block has count.
+device float rows_of(const Place& at, int lane, int count, int size)
+{
+    int part = size / (Threads / 32), first = lane / at.step * part, own = min_of(count, first + part) - first;
+    return own > 0 ? (float)((own - lane % at.step + at.step - 1) / at.step) : 0.0f;
+}
 
 struct Moments { Quad mean, squares; };
 
@@ -38,10 +43,10 @@ template <class T> device Moments moments_of(const T* x, const Place& at, int co
     const T* p = x + at.column;
     int row = at.row;
     float count = 0.0f;
-    for (; row + (Group - 1) * at.lanes < at.end; row += Group * at.lanes) {
+    for (; row + (Group - 1) * at.step < at.end; row += Group * at.step) {
         Quad v[Group];
 #pragma unroll
-        for (int k = 0; k < Group; k++) v[k] = quad_at(p + (long long)(row + k * at.lanes) * columns);
+        for (int k = 0; k < Group; k++) v[k] = quad_at(p + (long long)(row + k * at.step) * columns);
         float total = count + Group, share = (float)Group / total;
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -59,7 +64,7 @@ template <class T> device Moments moments_of(const T* x, const Place& at, int co
         }
         count = total;
     }
-    for (; row < at.end; row += at.lanes) {
+    for (; row < at.end; row += at.step) {
         Quad v = quad_at(p + (long long)row * columns);
         float share = 1.0f / (count + 1.0f);
 #pragma unroll
@@ -83,17 +88,16 @@ template <class T> device void statistics(const T* x, float* parts, int rows, in
         put(squares + 4 * thread_x(), m.squares);
     }
     block_barrier();
-    int c = block_x() * at.strip + thread_x(), n = at.end - at.first;
+    int c = block_x() * at.strip + thread_x(), n = min_of(rows - block_y() * size, size);
     if (thread_x() < at.strip && c < columns) {
-        float sum = 0.0f, all = 0.0f;
+        float sum = 0.0f, all = 0.0f, near = means[thread_x()]; // lane 0 has rows; from there all are small numbers
         for (int l = 0; l < at.lanes; l++)
-            if (l < n) sum = fma_rn(rows_of(n, l, at.lanes), means[l * at.strip + thread_x()], sum);
-        float mean = sum / (float)n;
-        for (int l = 0; l < at.lanes; l++)
-            if (l < n) {
-                float d = means[l * at.strip + thread_x()] - mean;
-                all += fma_rn(d * d, rows_of(n, l, at.lanes), squares[l * at.strip + thread_x()]);
-            }
+            sum = fma_rn(rows_of(at, l, n, size), means[l * at.strip + thread_x()] - near, sum);
+        float mean = near + sum / (float)n;
+        for (int l = 0; l < at.lanes; l++) { // those without rows have zeros
+            float d = means[l * at.strip + thread_x()] - mean;
+            all += fma_rn(d * d, rows_of(at, l, n, size), squares[l * at.strip + thread_x()]);
+        }
         parts[(long long)c * count + block_y()] = mean;
         parts[(long long)(columns + c) * count + block_y()] = all;
     }
@@ -103,7 +107,7 @@ template <class T> device void statistics(const T* x, float* parts, int rows, in
 //   in    x (R, C) f32 or bf16                       out  parts (2, C, P) f32
 //   args  x, parts, R i32, C i32, size i32, P i32
 //   launch grid (ceil(C/strip), P), block 256; shared 8192 B; regs <= 80
-//   needs C % 4 == 0, x aligned to 4 elements; size rows a part, none empty
+//   needs C % 4 == 0, x aligned to 4 elements; size rows a part, a multiple of 8, none empty
 //   bytes s·R·C, s = 4 or 2     flops ~5·R·C     bound: memory
 //   accuracy f32; groups of eight rows in two passes, then merged
 //   order fixed: same bits every run
@@ -185,7 +189,7 @@ device void normalise(const T* x, const float* mean, const float* rstd, const fl
     Place at = place_of(rows, columns, size);
     if (at.column < columns) {
         Affine a = affine_of(mean, rstd, weight, bias, at.column);
-        for (int row = at.row; row < at.end; row += at.lanes) {
+        for (int row = at.row; row < at.end; row += at.step) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i);
 #pragma unroll
@@ -250,7 +254,7 @@ device void gradient_sums(const T* x, const T* y, const T* dy, const float* mean
     if (at.column < columns) {
         Affine a = affine_of(mean, rstd, weight, bias, at.column);
         Quad r = quad_at(rstd + at.column), sum = {}, product = {};
-        for (int row = at.row; row < at.end; row += at.lanes) {
+        for (int row = at.row; row < at.end; row += at.step) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i), g = gated(dy, y, i, a, v, relu);
 #pragma unroll
@@ -342,7 +346,7 @@ device void gradient(const T* x, const T* y, const T* dy, const float* mean, con
                 product.v[k] = product.v[k] / (float)rows * r.v[k];
             }
         }
-        for (int row = at.row; row < at.end; row += at.lanes) {
+        for (int row = at.row; row < at.end; row += at.step) {
             long long i = (long long)row * columns + at.column;
             Quad v = quad_at(x + i), g = gated(dy, y, i, a, v, relu);
             if (dresidual) put(dresidual + i, g);
