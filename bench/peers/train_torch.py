@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # One training step of EP-SAM in PyTorch as a process of its own, line protocol of peer.py: "run" is one step, "save
 # PATH" writes the last loss.
-#   train_torch.py decoder THREADS [HEADS]   ViT-B frozen, 4 images of 1024 x 1024, 50 points each, the mask decoder
-#                                            trained with Dice and IoU loss at 512 x 512, AdamW. HEADS: how many heads'
-#                                            logits (of 4 x 12) are in memory together in the encoder
+#   train_torch.py decoder THREADS [HEADS|published]   ViT-B frozen, 4 images of 1024 x 1024, 50 points each, the mask
+#                                            decoder trained with Dice and IoU loss at 512 x 512, AdamW. HEADS: how many
+#                                            heads' logits (of 4 x 12) are in memory together in the encoder; published:
+#                                            all, and every sum of logits is a new tensor, as SAM's own code has it
 #   train_torch.py classifier THREADS        ResNet-50 with ADL, 16 images of 512 x 512, cross entropy, Adam
 #   printf 'run\nrun\npeak\nquit\n' | bench/peers/train_torch.py classifier 2
 # Weights are PyTorch's initial ones and inputs random numbers: neither changes time or memory. The official code took
@@ -27,9 +28,13 @@ def dice_and_iou(p, target, smooth=1e-3):
     return (dice + 1 - (both + smooth) / (all_p + all_t - both + smooth)).mean()
 
 
-def decoder_step(heads):
+def decoder_step(how):
     batch, points = 4, 50
-    encoder, prompts, masks = vit.ImageEncoder(at_once=heads), decoder.PointPrompts(), decoder.MaskDecoder()
+    published = how == "published"
+    encoder = vit.ImageEncoder() if published else vit.ImageEncoder(at_once=int(how))
+    for block in encoder.blocks:
+        block.attn.in_place = not published
+    prompts, masks = decoder.PointPrompts(), decoder.MaskDecoder()
     optimizer = torch.optim.AdamW(masks.parameters(), lr=5e-6, weight_decay=1e-2)
     images = torch.randn(batch, 3, 1024, 1024)
     places, labels = torch.rand(batch, points, 2) * 1024, torch.ones(batch, points, dtype=torch.long)
@@ -69,10 +74,10 @@ def classifier_step():
 def main(arguments):
     counts = {"decoder": (2, 3), "classifier": (2,)}
     if not arguments or len(arguments) not in counts.get(arguments[0], ()):
-        sys.exit("usage: train_torch.py decoder THREADS [HEADS] | classifier THREADS")
+        sys.exit("usage: train_torch.py decoder THREADS [HEADS|published] | classifier THREADS")
     torch.set_num_threads(int(arguments[1]))
     torch.manual_seed(1)
-    step = classifier_step() if arguments[0] == "classifier" else decoder_step(int((arguments + ["48"])[2]))
+    step = classifier_step() if arguments[0] == "classifier" else decoder_step((arguments + ["48"])[2])
 
     def once():
         loss = step()

@@ -20,6 +20,7 @@ class Attention(nn.Module):
     def __init__(self, width, heads, side, at_once):
         super().__init__()
         self.heads, self.side, self.at_once = heads, side, at_once
+        self.in_place = True  # False: sums of logits are tensors of their own, as in the published code
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * side - 1, width // heads))
@@ -50,7 +51,7 @@ class Attention(nn.Module):
         columns = torch.matmul(grid.permute(2, 0, 1, 3).reshape(side, n * side, -1), horizontal)
         columns = columns.reshape(side, n, side, side).permute(1, 2, 0, 3)
         logits = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(1, 2)).reshape(n, side, side, side, side)
-        if torch.onnx.is_in_onnx_export():
+        if torch.onnx.is_in_onnx_export() or not self.in_place:
             logits = logits + rows[..., :, None] + columns[..., None, :]
         else:  # without two more tensors of this size
             logits.add_(rows[..., :, None]).add_(columns[..., None, :])
