@@ -65,9 +65,10 @@ kernel __launch_bounds__(Threads) mask_loss_fwd_f32(const float* sums, float* y,
     }
 }
 
-// mask_loss_bwd_f32: dx = the gradient of dice_weight · Dice loss + iou_weight · IoU loss of each sample.
+// mask_loss_bwd_f32: dx = the gradient of dice_weight · Dice loss + iou_weight · IoU loss of each sample, and of
+// cross_weight · the sum over pixels of their cross entropy, which does not vanish where p is far on the wrong side.
 //   in    x (B, n) f32, t (B, n) u8, sums (B, 5) f32   out  dx (B, n) f32
-//   args  x, t, sums, dx, n i64, s f32, dice_weight f32, iou_weight f32
+//   args  x, t, sums, dx, n i64, s f32, dice_weight f32, iou_weight f32, cross_weight f32
 //   launch grid (any, B), block 256; shared 0 B; regs <= 48
 //   needs dx may be x; any n
 //   bytes 9·B·n     flops ~20·B·n     bound: memory
@@ -75,7 +76,7 @@ kernel __launch_bounds__(Threads) mask_loss_fwd_f32(const float* sums, float* y,
 //   order fixed: same bits every run
 kernel __launch_bounds__(Threads) mask_loss_bwd_f32(const float* x, const unsigned char* t, const float* sums,
                                                     float* dx, long long n, float s, float dice_weight,
-                                                    float iou_weight)
+                                                    float iou_weight, float cross_weight)
 {
     const long long stride = (long long)grid_x() * Threads, base = block_y() * n;
     const float* v = sums + block_y() * Sums;
@@ -84,6 +85,9 @@ kernel __launch_bounds__(Threads) mask_loss_bwd_f32(const float* x, const unsign
     const float dice0 = (2.0f * v[0] + s) * dice * dice, iou0 = (v[0] + s) * iou * iou;
     const float off = dice_weight * dice0 + iou_weight * iou0;
     const float on = dice_weight * (dice0 - 2.0f * dice) - iou_weight * iou;
-    for (long long i = (long long)block_x() * Threads + thread_x(); i < n; i += stride)
-        dx[base + i] = (t[base + i] ? on : off) * sigmoid(x[base + i]).slope;
+    for (long long i = (long long)block_x() * Threads + thread_x(); i < n; i += stride) {
+        const Sigmoid y = sigmoid(x[base + i]);
+        const float overlap = (t[base + i] ? on : off) * y.slope;
+        dx[base + i] = fma_rn(cross_weight, y.p - (t[base + i] ? 1.0f : 0.0f), overlap);
+    }
 }

@@ -1,4 +1,4 @@
-// Dice and IoU loss. One pixel, sizes around a block and a part, empty and full targets, logits that saturate.
+// Dice and IoU loss, backward with and without cross entropy. One pixel, sizes around a block and a part, empty and full targets, logits that saturate.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -16,13 +16,14 @@ public static class MaskLossCases
 
     public static IEnumerable<OpCase> All { get; } =
     [
-        .. from s in Small.Append(new(4, 512, 512, 0, 1, 3)) from make in new[] { Forward, Backward } select make(s),
+        .. from s in Small.Append(new(4, 512, 512, 0, 1, 3))
+        from make in new[] { Forward, s => Backward(s, 0), s => Backward(s, Cross) } select make(s),
     ];
 
     public static IEnumerable<GradientCase> Gradients { get; } =
     [
-        .. from s in Small[..6] select new GradientCase(Total(s), [0],
-            (x, dy) => [[.. Gradient(x, s).Select(d => d * dy[0])]]),
+        .. from s in Small[..6] from cross in new[] { 0, Cross } select new GradientCase(Total(s, cross), [0],
+            (x, dy) => [[.. Gradient(x, s, cross).Select(d => d * dy[0])]]),
     ];
 
     static CaseTensor[] Inputs(Sizes s) =>
@@ -59,18 +60,18 @@ public static class MaskLossCases
         Flops = 15 * s.B * s.H * s.W, Bytes = 5 * s.B * s.H * s.W, Realistic = s.H > 500,
     };
 
-    static OpCase Backward(Sizes s) => new()
+    static OpCase Backward(Sizes s, float cross) => new()
     {
-        Name = Name("bwd", s), Inputs = Inputs(s), Outputs = [new("dLogits", DType.F32, new(s.B, s.H, s.W))],
+        Name = Name(cross == 0 ? "bwd" : "bwd with cross entropy", s), Inputs = Inputs(s), Outputs = [new("dLogits", DType.F32, new(s.B, s.H, s.W))],
         Scratch = [Parts(s), new("sums", DType.F32, new(s.B, 5)), new("y", DType.F32, new(s.B, 4))],
         Run = (gpu, x, y) =>
         {
             MaskLoss.Forward(gpu, x[0], x[1], MaskLoss.Smooth, y[1], y[2], y[3]);
-            MaskLoss.Backward(gpu, x[0], x[1], MaskLoss.Smooth, y[2], Dice, IoU, y[0]);
+            MaskLoss.Backward(gpu, x[0], x[1], MaskLoss.Smooth, y[2], Dice, IoU, y[0], cross);
         },
         Reference = x =>
         {
-            double[] exact = Gradient(x, s), most = Gradient(x, s, magnitudes: true);
+            double[] exact = Gradient(x, s, cross), most = Gradient(x, s, cross, magnitudes: true);
             // the exponent of the sigmoid is rounded: a relative error of |x| ulps
             for (int i = 0; i < most.Length; i++) most[i] *= 4 + Math.Abs(x[0][i]);
             Expected expected = Tolerance.Sum(exact, most, s.H * s.W, DType.F32);
@@ -81,12 +82,12 @@ public static class MaskLossCases
     };
 
     const double LeastNormal = 1.0 / (1UL << 63) / (1UL << 63);
-    const float Dice = 0.75f, IoU = 0.5f;
+    const float Dice = 0.75f, IoU = 0.5f, Cross = 0.25f;
 
     // What Backward is the gradient of: one number.
-    static OpCase Total(Sizes s) => new()
+    static OpCase Total(Sizes s, float cross) => new()
     {
-        Name = Name("total", s), Inputs = Inputs(s), Outputs = [new("y", DType.F32, new(1))], Run = (_, _, _) => { },
+        Name = Name(cross == 0 ? "total" : "total with cross entropy", s), Inputs = Inputs(s), Outputs = [new("y", DType.F32, new(1))], Run = (_, _, _) => { },
         Reference = x =>
         {
             double sum = 0;
@@ -95,6 +96,8 @@ public static class MaskLossCases
                 double[] losses = Losses(SumsOf(x, s, b));
                 sum += Dice * losses[0] + IoU * losses[1];
             }
+            for (int i = 0; i < x[0].Length; i++)
+                sum += cross / (s.H * s.W) * (Math.Log(1 + Math.Exp(x[0][i])) - x[1][i] * x[0][i]);
             return [Tolerance.Exact([sum])];
         },
         Flops = 1, Bytes = 1,
@@ -125,7 +128,7 @@ public static class MaskLossCases
         ];
     }
 
-    static double[] Gradient(double[][] x, Sizes s, bool magnitudes = false)
+    static double[] Gradient(double[][] x, Sizes s, float cross, bool magnitudes = false)
     {
         const double S = MaskLoss.Smooth;
         double[] dx = new double[x[0].Length];
@@ -140,7 +143,7 @@ public static class MaskLossCases
                 double more = (1 - t) * (v[0] + S) / (any * any), less = t / any;
                 double sum = magnitudes ? Dice * (up + down) + IoU * (more + less)
                     : Dice * (up - down) + IoU * (more - less);
-                dx[i] = sum * p * Sigmoid(-x[0][i]);
+                dx[i] = sum * p * Sigmoid(-x[0][i]) + cross / (double)each * (magnitudes ? p + t : p - t);
             }
         }
         return dx;

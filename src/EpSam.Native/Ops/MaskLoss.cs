@@ -42,16 +42,17 @@ public static class MaskLoss
 
     /// <summary>
     /// dLogits (B, …) f32 = gradient of dice · Dice loss + iou · IoU loss, summed over samples: for their mean both are
-    /// 1 / B. sums of <see cref="Forward"/>. dLogits may be logits. Does not synchronise.
+    /// 1 / B; and of cross · the mean binary cross entropy of a sample's pixels. sums of <see cref="Forward"/>. dLogits
+    /// may be logits. Does not synchronise.
     /// </summary>
     public static void Backward(Gpu gpu, Tensor logits, Tensor target, float smooth, Tensor sums, float dice, float iou,
-        Tensor dLogits)
+        Tensor dLogits, float cross = 0)
     {
         (int batch, long each) = Check(logits, target, sums);
         Expect.Same("MaskLoss", "dLogits", dLogits, logits);
         LaunchGrid grid = new(Math.Clamp((each + Threads - 1) / Threads, 1, MaxBlocks), batch);
         Launch.Run(gpu, "mask_loss_bwd_f32", grid, Threads,
-            logits, target, sums, dLogits, each, smooth, dice, iou);
+            logits, target, sums, dLogits, each, smooth, dice, iou, cross / each);
     }
 
     static (int Batch, long Each) Check(in Tensor logits, in Tensor target, in Tensor sums)

@@ -134,6 +134,7 @@ public sealed record RunConfig
         Require(d.Rate is > 0 and <= 1, "decoder.rate", d.Rate, "above 0, at most 1");
         Require(d.WeightDecay is >= 0 and <= 1, "decoder.weight_decay", d.WeightDecay, "0 to 1");
         Require(d.MaxNorm is null or > 0, "decoder.max_norm", d.MaxNorm ?? 0, "null or above 0");
+        Require(d.CrossEntropy is >= 0 and <= 1e6, "decoder.cross_entropy", d.CrossEntropy, "0 to 1e6");
         Require(d.Patience >= 1, "decoder.patience", d.Patience, "1 or more");
         Require(d.KeepFrom is >= 0 and <= 1, "decoder.keep_from", d.KeepFrom, "0 to 1");
         Require(d.Augmentation is >= 0 and <= 1, "decoder.augmentation", d.Augmentation, "0 to 1");
@@ -298,6 +299,12 @@ public sealed record DecoderConfig
     public double WeightDecay { get; init; } = 1e-2;
     /// <summary>Gradients are scaled down to this norm; null: never.</summary>
     public double? MaxNorm { get; init; }
+    /// <summary>
+    /// Weight of the pixels' cross entropy beside Dice and IoU, which are the published loss. Where a decoder begins
+    /// untrained these two alone let it say "all" for good: their gradient vanishes with the sigmoid's slope. Shows in
+    /// gradients only, the losses told are Dice and IoU.
+    /// </summary>
+    public double CrossEntropy { get; init; }
     /// <summary>Epochs without a better validation score that end training.</summary>
     public int Patience { get; init; } = 10;
     /// <summary>What validation compares with: true masks where there are any, or those of activation maps.</summary>

@@ -217,7 +217,8 @@ internal sealed class DecoderNetwork
         MaskResize.Logits(gpu, low, table, sizes, 0, logits);
         MaskLoss.Forward(gpu, logits, target, MaskLoss.Smooth, parts, sums, Row(_scores, image, new Shape(1, Scores)));
         if (d is not Tensor gradients) return;
-        MaskLoss.Backward(gpu, logits, target, MaskLoss.Smooth, sums, share, share, logits);
+        MaskLoss.Backward(gpu, logits, target, MaskLoss.Smooth, sums, share, share, logits,
+            (float)(share * _options.CrossEntropy));
         MaskResize.Backward(gpu, logits, _adjoint, sizes, Mask(gradients, image));
     }
 

@@ -31,6 +31,9 @@ public sealed record DecoderTrainerOptions
     /// <summary>Gradients are scaled down to this norm; null: never.</summary>
     public double? MaxNorm { get; init; }
 
+    /// <summary>Weight of the pixels' mean cross entropy beside Dice and IoU; it shows in gradients only.</summary>
+    public double CrossEntropy { get; init; }
+
     /// <summary>Pixels of the largest image.</summary>
     public int MostPixels { get; init; } = 512 * 512;
 
