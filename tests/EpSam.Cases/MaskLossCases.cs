@@ -1,4 +1,5 @@
-// Dice and IoU loss, backward with and without cross entropy. One pixel, sizes around a block and a part, empty and full targets, logits that saturate.
+// Dice and IoU loss, backward with and without cross entropy. One pixel, sizes around a block and a part, empty and
+// full targets, logits that saturate.
 using EpSam.Native.Ops;
 using EpSam.Native.Tensors;
 
@@ -62,7 +63,8 @@ public static class MaskLossCases
 
     static OpCase Backward(Sizes s, float cross) => new()
     {
-        Name = Name(cross == 0 ? "bwd" : "bwd with cross entropy", s), Inputs = Inputs(s), Outputs = [new("dLogits", DType.F32, new(s.B, s.H, s.W))],
+        Name = Name(cross == 0 ? "bwd" : "bwd with cross entropy", s), Inputs = Inputs(s),
+        Outputs = [new("dLogits", DType.F32, new(s.B, s.H, s.W))],
         Scratch = [Parts(s), new("sums", DType.F32, new(s.B, 5)), new("y", DType.F32, new(s.B, 4))],
         Run = (gpu, x, y) =>
         {
@@ -87,7 +89,8 @@ public static class MaskLossCases
     // What Backward is the gradient of: one number.
     static OpCase Total(Sizes s, float cross) => new()
     {
-        Name = Name(cross == 0 ? "total" : "total with cross entropy", s), Inputs = Inputs(s), Outputs = [new("y", DType.F32, new(1))], Run = (_, _, _) => { },
+        Name = Name(cross == 0 ? "total" : "total with cross entropy", s), Inputs = Inputs(s),
+        Outputs = [new("y", DType.F32, new(1))], Run = (_, _, _) => { },
         Reference = x =>
         {
             double sum = 0;
