@@ -71,7 +71,7 @@ internal static class PlanTrainCommand
         int side = parsed.GetValue(ImageSize);
         if (side is < 1 or > 16384) throw UserError.Usage($"--image-size {side}: expected 1 to 16384");
         RunConfig config = Read(parsed);
-        long? budget = SamFlags.ReadBudget(parsed) ?? (config.MemoryBudget is string b ? Sizes.Parse(b) : null);
+        long? budget = SamFlags.ReadBudget(parsed) ?? config.BudgetBytes;
         List<(string Stage, string Title, List<Way> Ways)> stages = [];
         try
         {

@@ -51,8 +51,7 @@ public sealed class CamStage : IRunStage
     public static PatchClassifierOptions Options(RunConfig config, IEnumerable<(int Height, int Width)> images,
         double scale) => new PatchClassifierOptions
         {
-            Precision = config.Precision == "bf16" ? DType.BF16 : DType.F32,
-            MemoryBudget = config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
+            Precision = config.Type, MemoryBudget = config.BudgetBytes,
         }.For(images.Select(s => PatchClassifier.Scaled(s.Height, s.Width, scale)));
 
     /// <summary>Whether an image gets a mask: not when it is for training and shows no tumour.</summary>
@@ -119,14 +118,7 @@ public sealed class CamStage : IRunStage
         return shares;
     }
 
-    static Task<Picture> Read(RunContext run, SourceImage image) => Task.Run(() =>
-    {
-        Picture picture = run.Files.ReadRgb(image.Path);
-        if (!run.Config.Compat.SwappedRedBlue) return picture;
-        byte[] swapped = [.. picture.Pixels];
-        for (int i = 0; i < swapped.Length; i += 3) (swapped[i], swapped[i + 2]) = (swapped[i + 2], swapped[i]);
-        return picture with { Pixels = swapped };
-    });
+    static Task<Picture> Read(RunContext run, SourceImage image) => Task.Run(() => run.ReadRgb(image));
 
     static double Make(RunContext run, PatchClassifier classifier, string name, Picture picture, double scale)
     {

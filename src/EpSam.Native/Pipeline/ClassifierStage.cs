@@ -37,14 +37,8 @@ public sealed class ClassifierStage : IRunStage
     public static ClassifierTrainerOptions Options(RunConfig config) => new()
     {
         Batch = config.Classifier.Batch, Size = config.Classifier.Size,
-        Precision = config.Precision switch
-        {
-            "fp32" => DType.F32,
-            "bf16" => DType.BF16,
-            _ => throw new RunException($"precision must be fp32 or bf16, got {config.Precision}"),
-        },
+        Precision = config.Type, MemoryBudget = config.BudgetBytes,
         Adam = new AdamOptions(config.Classifier.WeightDecay), MaxNorm = config.Classifier.MaxNorm,
-        MemoryBudget = config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
     };
 }
 

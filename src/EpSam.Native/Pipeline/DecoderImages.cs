@@ -26,14 +26,7 @@ internal sealed class DecoderImages(RunContext run)
     }
 
     /// <summary>An image, RGB.</summary>
-    public Picture Rgb(SourceImage image)
-    {
-        Picture picture = run.Files.ReadRgb(image.Path);
-        if (!run.Config.Compat.SwappedRedBlue) return picture;
-        byte[] pixels = picture.Pixels;
-        for (int i = 0; i < pixels.Length; i += 3) (pixels[i], pixels[i + 2]) = (pixels[i + 2], pixels[i]);
-        return picture;
-    }
+    public Picture Rgb(SourceImage image) => run.ReadRgb(image);
 
     /// <summary>The mask of an image's activation map, any value but 0 for set.</summary>
     public Picture InitialMask(SourceImage image) => Mask(run.Folder.InitialMask(image.Name), image);

@@ -38,8 +38,7 @@ public sealed class DecoderStage(int round) : IRunStage
             Batch = config.Decoder.Batch, Points = config.Decoder.Points, MaxNorm = config.Decoder.MaxNorm,
             CrossEntropy = config.Decoder.CrossEntropy,
             Adam = new AdamOptions(config.Decoder.WeightDecay, Decoupled: true),
-            Precision = config.Precision == "bf16" ? DType.BF16 : DType.F32,
-            MemoryBudget = config.MemoryBudget is string budget ? Sizes.Parse(budget) : null,
+            Precision = config.Type, MemoryBudget = config.BudgetBytes,
             UnscaledPoints = config.Compat.UnscaledPoints, DecayUnused = config.Compat.DecayUnused,
         }.For(images);
 }

@@ -51,8 +51,8 @@ public sealed class EvaluationStage : IRunStage
         int side = run.Config.Classifier.Size;
         PatchClassifierOptions options = new()
         {
-            Batch = run.Config.Classifier.Batch, Precision = PrecisionOf(run.Config),
-            MemoryBudget = BudgetOf(run.Config), LongerSide = side, ShorterSide = side,
+            Batch = run.Config.Classifier.Batch, Precision = run.Config.Type,
+            MemoryBudget = run.Config.BudgetBytes, LongerSide = side, ShorterSide = side,
         };
         using PatchClassifier classifier = PatchClassifier.Load(run.Gpu, run.Folder.Classifier, options);
         foreach (Split split in open) Classify(run, split, classifier);
@@ -104,8 +104,8 @@ public sealed class EvaluationStage : IRunStage
         if (images.Length == 0) return (0, 0);
         DecoderTrainerOptions options = new DecoderTrainerOptions
         {
-            Batch = 1, Points = run.Config.Decoder.Points, Precision = PrecisionOf(run.Config),
-            MemoryBudget = BudgetOf(run.Config), UnscaledPoints = run.Config.Compat.UnscaledPoints,
+            Batch = 1, Points = run.Config.Decoder.Points, Precision = run.Config.Type,
+            MemoryBudget = run.Config.BudgetBytes, UnscaledPoints = run.Config.Compat.UnscaledPoints,
         }.For(images.Select(i => run.Files.ReadSize(i.Path)));
         using StateDict file = Checkpoint.Open(run.Sam);
         CheckpointParameters sam = new(file);
@@ -148,7 +148,7 @@ public sealed class EvaluationStage : IRunStage
         run.Cancel.ThrowIfCancellationRequested();
         if (!File.Exists(run.Folder.InitialMask(image.Name)) || !File.Exists(run.Folder.Cam(image.Name))) return null;
         Picture cam = run.Files.ReadGrey(run.Folder.Cam(image.Name));
-        Picture initial = run.Files.ReadGrey(run.Folder.InitialMask(image.Name)), rgb = Rgb(run, image);
+        Picture initial = run.Files.ReadGrey(run.Folder.InitialMask(image.Name)), rgb = run.ReadRgb(image);
         if ((initial.Height, initial.Width) != (rgb.Height, rgb.Width))
             throw new RunException($"the initial mask of {image.Name} has {initial.Width} x {initial.Height} pixels, "
                 + $"its image {rgb.Width} x {rgb.Height}: the image has changed since; run the stage masks again");
@@ -160,15 +160,6 @@ public sealed class EvaluationStage : IRunStage
 
     // --- both
 
-    static Picture Rgb(RunContext run, SourceImage image)
-    {
-        Picture picture = run.Files.ReadRgb(image.Path);
-        if (!run.Config.Compat.SwappedRedBlue) return picture;
-        byte[] swapped = [.. picture.Pixels];
-        for (int i = 0; i < swapped.Length; i += 3) (swapped[i], swapped[i + 2]) = (swapped[i + 2], swapped[i]);
-        return picture with { Pixels = swapped };
-    }
-
     static void WriteMask(RunContext run, string path, byte[] levels, int height, int width) =>
         RunFolder.Write(path, run.Files.EncodePng(new Picture(levels, height, width, 1)));
 
@@ -178,15 +169,6 @@ public sealed class EvaluationStage : IRunStage
         for (int i = 0; i < levels.Length; i++) levels[i] = mask[i] == 0 ? (byte)0 : (byte)255;
         return levels;
     }
-
-    static DType PrecisionOf(RunConfig config) => config.Precision switch
-    {
-        "fp32" => DType.F32,
-        "bf16" => DType.BF16,
-        _ => throw new RunException($"precision must be fp32 or bf16, got {config.Precision}"),
-    };
-
-    static long? BudgetOf(RunConfig config) => config.MemoryBudget is string budget ? Sizes.Parse(budget) : null;
 
     static string Text(Split split) => split.ToString().ToLowerInvariant();
 }

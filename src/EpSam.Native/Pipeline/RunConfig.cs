@@ -7,6 +7,7 @@ using EpSam.Native.Models;
 using EpSam.Native.Models.ResNet;
 using EpSam.Native.Prompts;
 using EpSam.Native.Runtime;
+using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Pipeline;
 
@@ -37,6 +38,19 @@ public sealed record RunConfig
     public string? MemoryBudget { get; init; }
     /// <summary>Seconds between two saved states of a training stage. Results do not depend on it.</summary>
     public double SaveSeconds { get; init; } = 60;
+
+    /// <summary>What is multiplied, as the device knows it.</summary>
+    [JsonIgnore]
+    public DType Type => Precision switch
+    {
+        "fp32" => DType.F32,
+        "bf16" => DType.BF16,
+        _ => throw new RunException($"precision must be fp32 or bf16, got {Precision}"),
+    };
+
+    /// <summary>Most bytes of device memory; null: no limit.</summary>
+    [JsonIgnore]
+    public long? BudgetBytes => MemoryBudget is string budget ? Sizes.Parse(budget) : null;
 
     /// <summary>As JSON, all values.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Layout);

@@ -26,7 +26,19 @@ public interface IWorkProgress : IDisposable
 
 /// <summary>What a stage works with.</summary>
 public sealed record RunContext(Gpu Gpu, RunConfig Config, RunFolder Folder, PatchSet Data, IImageFiles Files,
-    IJournal Journal, IRunObserver Observer, string Sam, CancellationToken Cancel);
+    IJournal Journal, IRunObserver Observer, string Sam, CancellationToken Cancel)
+{
+    /// <summary>An image as stages see it: RGB, red and blue exchanged where the configuration says so.</summary>
+    /// <exception cref="ImageFileException">There is no such image, or it cannot be read.</exception>
+    public Picture ReadRgb(SourceImage image)
+    {
+        Picture picture = Files.ReadRgb(image.Path);
+        if (!Config.Compat.SwappedRedBlue) return picture;
+        byte[] swapped = [.. picture.Pixels];
+        for (int i = 0; i < swapped.Length; i += 3) (swapped[i], swapped[i + 2]) = (swapped[i + 2], swapped[i]);
+        return picture with { Pixels = swapped };
+    }
+}
 
 /// <summary>Takes figures down: metrics.csv and TensorBoard's events.</summary>
 public interface IJournal
