@@ -97,6 +97,7 @@ public sealed class Run : IDisposable
             RemoveUnfinished(folder);
             if (config != before) RunFolder.Write(folder.Config, Encoding.UTF8.GetBytes(config.ToJson() + "\n"));
             RunFolder.Write(folder.Data, Encoding.UTF8.GetBytes(table));
+            ScaleOf(progress.Data.Path)?.Write(folder.Root);
             progress.Write(folder);
             return new Run(held, folder, config, data, progress, files, observer, stages);
         }
@@ -108,6 +109,10 @@ public sealed class Run : IDisposable
             throw;
         }
     }
+
+    // The data set may be gone when the run's models are shown slides.
+    static PatchScale? ScaleOf(string data) =>
+        PatchScale.Read(File.Exists(data) ? Path.GetDirectoryName(Path.GetFullPath(data))! : data);
 
     // What a process that was killed was writing, beside its target.
     static void RemoveUnfinished(RunFolder folder)

@@ -9,9 +9,17 @@ public static class TissueMask
     public static byte[] Of(ReadOnlySpan<byte> rgb, int height, int width)
     {
         Pixels.Check("TissueMask", nameof(rgb), rgb.Length, height, width, 3);
+        byte[] saturation = new byte[height * width];
+        CvHsv.Saturation(rgb, saturation);
+        return OfSaturation(saturation, height, width);
+    }
+
+    /// <summary>The same from the saturation alone, as <see cref="CvHsv"/> gives it: (height, width).</summary>
+    public static byte[] OfSaturation(ReadOnlySpan<byte> saturation, int height, int width)
+    {
+        Pixels.Check("TissueMask", nameof(saturation), saturation.Length, height, width);
         byte[] mask = new byte[height * width], other = new byte[height * width];
-        CvHsv.Saturation(rgb, other);
-        Otsu.Binarize(other, mask);
+        Otsu.Binarize(saturation, mask);
         Morphology.Close(mask, height, width, 7, other, iterations: 2);
         MedianBlur.Apply(other, height, width, 15, mask);
         return mask;
