@@ -18,8 +18,14 @@ public static unsafe class ImageWriter
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(quality, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(quality, 100);
-        return Encode("jpegsave_buffer", pixels, width, height, channels, ("Q", $"{quality}"), ("strip", "true"));
+        return EncodeJpeg(pixels, width, height, channels, quality, isSubsampled: quality < 90);
     }
+
+    /// <summary>The same, told whether colours have half the resolution in both directions.</summary>
+    internal static byte[] EncodeJpeg(
+        ReadOnlySpan<byte> pixels, int width, int height, int channels, int quality, bool isSubsampled) =>
+        Encode("jpegsave_buffer", pixels, width, height, channels, ("Q", $"{quality}"), ("strip", "true"),
+            ("subsample_mode", isSubsampled ? "on" : "off"));
 
     /// <summary>Writes a PNG file.</summary>
     /// <exception cref="ImagingException">libvips is missing or refuses.</exception>
