@@ -1,0 +1,61 @@
+// run.json: what all slides of a folder are segmented with, and which slides they are. The first process writes it, the
+// others compare; slides that are new are added, so that a folder may be added to.
+using System.Text.Json;
+using EpSam.Native.Pipeline;
+
+namespace EpSam.Slides.Batch;
+
+/// <summary>A slide of the manifest.</summary>
+/// <param name="Name">What its results are called.</param>
+/// <param name="Path">The file, as it was given.</param>
+public sealed record ManifestSlide(string Name, string Path);
+
+/// <summary>The manifest of a folder of slides.</summary>
+/// <param name="Version">The program that began it.</param>
+/// <param name="Key">Digest of the settings.</param>
+/// <param name="Settings">Models and options: <see cref="BatchSettings"/>.</param>
+/// <param name="Slides">All slides, by name.</param>
+public sealed record BatchManifest(string Version, string Key, JsonElement Settings,
+    IReadOnlyList<ManifestSlide> Slides)
+{
+    static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>Reads a folder's.</summary>
+    /// <exception cref="BatchException">There is none, or it is damaged.</exception>
+    public static BatchManifest Read(BatchFolder folder) => TryRead(folder)
+        ?? throw new BatchException($"{folder.Root} has no run.json: it is no folder that epsam slide has written to");
+
+    /// <summary>Writes it, or compares with what is there and adds the slides that are new.</summary>
+    /// <exception cref="BatchException">The folder was begun with other models or options.</exception>
+    public static void Join(BatchFolder folder, BatchSettings settings, IEnumerable<SlideFile> slides, string version)
+    {
+        Directory.CreateDirectory(folder.Root);
+        using FileStream mine = BatchLock.Take(folder.ManifestLock, Patience, $"writing {folder.Manifest}");
+        BatchManifest? before = TryRead(folder);
+        JsonElement now = settings.ToJson();
+        if (before is not null && before.Key != settings.Key) throw Other(folder, now, before);
+        SortedDictionary<string, ManifestSlide> all = new(StringComparer.Ordinal);
+        foreach (ManifestSlide slide in before?.Slides ?? []) all[slide.Name] = slide;
+        foreach (SlideFile slide in slides) all[slide.Name] = new ManifestSlide(slide.Name, slide.Path);
+        if (before is not null && before.Slides.SequenceEqual(all.Values)) return;
+        BatchManifest manifest = new(before?.Version ?? version, settings.Key, before?.Settings ?? now,
+            [.. all.Values]);
+        RunFolder.Write(folder.Manifest, BatchJson.Bytes(manifest));
+    }
+
+    static BatchException Other(BatchFolder folder, JsonElement now, BatchManifest before)
+    {
+        IReadOnlyList<string> differences = BatchSettings.Differences(now, before.Settings);
+        string what = differences.Count == 0 ? "it was changed by hand" : string.Join("; ", differences.Take(6));
+        return new BatchException($"{folder.Root} was begun with other models or options: {what}. Choose another "
+            + "--out, or delete that folder");
+    }
+
+    static BatchManifest? TryRead(BatchFolder folder)
+    {
+        if (!File.Exists(folder.Manifest)) return null;
+        return BatchJson.Read<BatchManifest>(folder.Manifest) is { Key: not null, Slides: not null } manifest ? manifest
+            : throw new BatchException($"{folder.Manifest} was not written by epsam slide, or is damaged; choose "
+                + "another --out, or delete it");
+    }
+}
