@@ -16,11 +16,24 @@ public static class PatchCentres
     public static List<(int Row, int Column)> Of(ReadOnlySpan<byte> tissue, int height, int width, int side = 512,
         int downsample = 16, double focus = 0.25, double margin = 0.01)
     {
+        List<(int Row, int Column)> centres = OnMask(tissue, height, width, side, downsample, focus, margin);
+        for (int i = 0; i < centres.Count; i++)
+            centres[i] = (centres[i].Row * downsample, centres[i].Column * downsample);
+        return centres;
+    }
+
+    /// <summary>
+    /// The same for any ratio of slide and mask, in pixels of the mask: the reference's centres before they are
+    /// multiplied. A box of less than a pixel of the mask, which the reference finds no tissue in, is of one each way.
+    /// </summary>
+    public static List<(int Row, int Column)> OnMask(ReadOnlySpan<byte> tissue, int height, int width, double side,
+        double downsample, double focus = 0.25, double margin = 0.01)
+    {
         Pixels.Check("PatchCentres", nameof(tissue), tissue.Length, height, width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(side);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(downsample);
-        double cell = (double)side / downsample;
-        int half = (int)(side * focus / downsample);
+        double cell = side / downsample;
+        int half = Math.Max(1, (int)(side * focus / downsample));
         List<(int Row, int Column)> centres = [];
         for (int i = 0; i < Cells(height, cell); i++)
             for (int j = 0; j < Cells(width, cell); j++)
@@ -32,7 +45,7 @@ public static class PatchCentres
                     if (top < height * margin || bottom > height - height * margin) continue;
                     if (left < width * margin || right > width - width * margin) continue;
                     if (HasTissue(tissue, width, top, bottom, left, right))
-                        centres.Add((row * downsample, column * downsample));
+                        centres.Add((row, column));
                 }
         return centres;
     }

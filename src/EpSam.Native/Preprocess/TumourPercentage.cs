@@ -10,7 +10,9 @@ public static class TumourPercentage
     public static double Of(ReadOnlySpan<byte> mask)
     {
         if (mask.Length == 0) throw new ArgumentException("TumourPercentage: an empty mask", nameof(mask));
-        double share = (double)(mask.Length - mask.Count((byte)0)) / mask.Length;
-        return (int)(share * 1000) / 10.0;
+        return Of(mask.Length - mask.Count((byte)0), mask.Length);
     }
+
+    /// <summary>The same of counts: so many pixels of so many are tumour.</summary>
+    public static double Of(long tumour, long pixels) => (int)((double)tumour / pixels * 1000) / 10.0;
 }
