@@ -111,14 +111,10 @@ internal sealed record CamFlags(CamMaskRule Rule, bool WholeStage, double Scale)
     {
         try
         {
-            if (!File.Exists(folder.Config)) throw new UserError($"{folder.Root} is no run: it has no run.json");
-            RunConfig config = RunConfig.FromJson(File.ReadAllText(folder.Config));
-            StageProgress? masks = RunProgress.Read(folder)?.Stages.FirstOrDefault(s => s.Name == new CamStage().Name);
-            double scale = masks is not null && masks.Figures.TryGetValue(CamStage.ScaleFigure, out double used) ? used
-                : config.Cam.Scale ?? 1;
-            return new(config.Cam.Effective, config.Cam.WholeStage, scale);
+            RunModels run = RunModels.Of(folder);
+            return new(run.Rule, run.Config.Cam.WholeStage, run.Scale);
         }
-        catch (Exception e) when (e is RunException or IOException or UnauthorizedAccessException)
+        catch (RunException e)
         {
             throw new UserError(e.Message);
         }

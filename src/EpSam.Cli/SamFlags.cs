@@ -72,11 +72,8 @@ internal sealed record SamFlags(string Checkpoint, string? Decoder, SamConfig? C
     static string? DecoderOf(string? path)
     {
         if (path is null || !Directory.Exists(path)) return path;
-        EpSam.Native.Pipeline.RunFolder folder = new(path);
-        int rounds = 0;
-        while (File.Exists(folder.Decoder(rounds))) rounds++;
-        return rounds > 0 ? folder.Decoder(rounds - 1)
-            : throw new UserError($"--decoder {path} has no round0/decoder.safetensors: it is no run, or one that has "
+        return EpSam.Native.Pipeline.RunModels.LastDecoder(new(path))
+            ?? throw new UserError($"--decoder {path} has no round0/decoder.safetensors: it is no run, or one that has "
                 + "not come to the decoder yet");
     }
 

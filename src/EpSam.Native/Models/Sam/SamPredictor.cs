@@ -111,6 +111,29 @@ public sealed class SamPredictor(SamModel model)
     }
 
     /// <summary>
+    /// Answers several prompts with one mask each, as <see cref="Predict(IReadOnlyList{SamPrompt}, bool,
+    /// IProgress{double}?, CancellationToken)"/> without multimask, but with its logits at the image's resolution
+    /// alone, row by row: above the threshold is the mask.
+    /// </summary>
+    public IReadOnlyList<float[]> PredictLogits(IReadOnlyList<SamPrompt> prompts, CancellationToken cancel = default)
+    {
+        SamEmbedding[] images = Check(prompts);
+        float[][] answers = new float[prompts.Count][];
+        foreach (SamPass pass in SamPass.Split(prompts, images, model.Options))
+        {
+            cancel.ThrowIfCancellationRequested();
+            Decode(pass, prompts, images, multimask: false);
+            for (int p = 0; p < pass.Prompts.Count; p++)
+            {
+                SamEmbedding image = images[pass.Prompts[p]];
+                float[] logits = answers[pass.Prompts[p]] = new float[image.Height * image.Width];
+                model.Network.Logits(p, 0, image.Height, image.Width, logits);
+            }
+        }
+        return answers;
+    }
+
+    /// <summary>
     /// Logits of one mask of a prediction at its image's resolution, row by row: above the threshold is the mask.
     /// </summary>
     public float[] Logits(SamPrediction prediction, int mask)

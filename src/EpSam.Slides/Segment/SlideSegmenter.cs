@@ -1,0 +1,254 @@
+// One slide in, one folder of results out. Tiles of the slide at the models' resolution are gone through row by row;
+// those without tissue are not even read. The rest are classified in batches; those that show tumour get a mask, which
+// is blended with its neighbours'. All that grows with the slide is its tissue mask, a row of tiles and the outlines.
+using System.Globalization;
+using EpSam.Imaging.Annotations;
+using EpSam.Imaging.Slides;
+using EpSam.Native.Pipeline;
+using EpSam.Native.Training;
+
+namespace EpSam.Slides.Segment;
+
+/// <summary>Segments slides.</summary>
+public sealed class SlideSegmenter
+{
+    /// <summary>What tumour is called in GeoJSON, as QuPath calls it.</summary>
+    public const string Group = "Tumor";
+
+    /// <summary>QuPath's colour of that class.</summary>
+    public const int Colour = 0xC80000;
+
+    const double PerMm2 = 1e6; // square micrometres
+    const int Digits = 6;
+
+    readonly ISlideModels _models;
+    readonly SlideOptions _options;
+    readonly SlideFile _file;
+    readonly SlideFolder _folder;
+    readonly IWorkProgress _progress;
+    readonly CancellationToken _cancel;
+    readonly Slide _slide;
+    readonly SlideView _view;
+    readonly double _mpp; // of level 0
+    readonly Tissue _tissue;
+    readonly TileGrid _grid;
+    readonly CounterRandom _random;
+    readonly List<(TilePlace Place, TilePixels? Pixels)> _pending = []; // in order; a batch of them has pixels
+    int _wanted, _tissueTiles, _tumourTiles;
+    double _highest;
+
+    SlideSegmenter(ISlideModels models, SlideOptions options, Slide slide, SlideFile file, string folder,
+        IWorkProgress progress, CancellationToken cancel)
+    {
+        (_models, _options, _slide, _file, _folder) = (models, options, slide, file, new SlideFolder(folder));
+        (_progress, _cancel) = (progress, cancel);
+        _mpp = SlideView.MppOf(slide, options.SlideMpp);
+        _view = SlideView.AtMpp(slide, options.Mpp, options.SlideMpp);
+        if (_view.Width > int.MaxValue / 2 || _view.Height > int.MaxValue / 2)
+            throw new SlideException($"{file.Path} is too large at {options.Mpp} micrometres a pixel");
+        _tissue = Tissue.Of(slide, cancel: cancel);
+        _grid = new TileGrid(_view.Width, _view.Height, options.Tile, options.Overlap);
+        _random = new CounterRandom(options.Seed);
+    }
+
+    /// <summary>Segments a slide into a folder that exists and is empty.</summary>
+    /// <param name="models">Loaded for tiles of this size.</param>
+    /// <param name="options">How.</param>
+    /// <param name="file">The slide.</param>
+    /// <param name="folder">Gets all files of <see cref="SlideFolder"/>.</param>
+    /// <param name="progress">Told how many tiles with tissue are done.</param>
+    /// <param name="cancel">Looked at between tiles.</param>
+    /// <exception cref="EpSam.Imaging.ImagingException">The slide cannot be read.</exception>
+    /// <exception cref="SlideException">It does not tell how large its pixels are.</exception>
+    /// <exception cref="IOException">The slide cannot be read, or results cannot be written.</exception>
+    public static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
+        IWorkProgress progress, CancellationToken cancel)
+    {
+        options.Check();
+        if (models.Tile != options.Tile || (models.Report.SamSha256 is null) != options.MapsOnly)
+            throw new ArgumentException("the models were loaded for other options");
+        using Slide slide = Slide.Open(file.Path);
+        return Run(models, options, slide, file, folder, progress, cancel);
+    }
+
+    internal static SlideSummary Run(ISlideModels models, SlideOptions options, Slide slide, SlideFile file,
+        string folder, IWorkProgress progress, CancellationToken cancel) =>
+        new SlideSegmenter(models, options, slide, file, folder, progress, cancel).Run();
+
+    SlideSummary Run()
+    {
+        PyramidOptions layout = new() { Tile = Stitcher.FileTile, Mpp = _mpp * _view.Downsample };
+        using PyramidWriter probability = new(_folder.Probability, _view.Width, _view.Height, channels: 1, layout);
+        using PyramidWriter mask = new(_folder.Mask, _view.Width, _view.Height, channels: 1,
+            layout with { IsClasses = true });
+        Stitcher stitcher = new(_grid, (int)_view.Width, (int)_view.Height, _options.Threshold, probability, mask);
+        using (TileTable table = new(_folder.Tiles)) Tiles(stitcher, table);
+        probability.Complete();
+        mask.Complete();
+        int regions = WriteOutlines(stitcher);
+        SlideSummary summary = Summary(stitcher, regions);
+        _cancel.ThrowIfCancellationRequested();
+        SlideOverlay.Write(_folder.Overlay, _slide, _folder, _view.Downsample);
+        new SlideJson(summary, _options, _models.Report).Write(_folder.Summary);
+        return summary;
+    }
+
+    // --- tiles
+
+    IEnumerable<TilePlace> Places()
+    {
+        for (int row = 0; row < _grid.Rows.Count; row++)
+        {
+            for (int column = 0; column < _grid.Columns.Count; column++)
+            {
+                (double x, double y, double width, double height) = Area(column, row);
+                yield return new TilePlace(column, row, _tissue.Share(x, y, width, height));
+            }
+        }
+    }
+
+    bool IsWanted(TilePlace place) => place.Tissue > 0 && place.Tissue >= _options.MinTissue;
+
+    // In pixels of level 0, what lies in the slide.
+    (double X, double Y, double Width, double Height) Area(int column, int row)
+    {
+        double x = _grid.Columns.Start(column) * _view.Downsample, y = _grid.Rows.Start(row) * _view.Downsample;
+        double side = _grid.Tile * _view.Downsample;
+        SlideLevel whole = _slide.Levels[0];
+        return (x, y, Math.Min(side, whole.Width - x), Math.Min(side, whole.Height - y));
+    }
+
+    void Tiles(Stitcher stitcher, TileTable table)
+    {
+        using TileReader reader = new(_view, _grid, Places().Where(IsWanted), _models.ClassifierSide,
+            _models.SwappedRedBlue, 2 * _models.Batch, _cancel);
+        int waiting = 0;
+        _wanted = Places().Count(IsWanted);
+        foreach (TilePlace place in Places())
+        {
+            _cancel.ThrowIfCancellationRequested();
+            bool isWanted = IsWanted(place);
+            _pending.Add((place, isWanted ? reader.Next() : null));
+            if (isWanted) waiting++;
+            if (waiting == 0 || waiting == _models.Batch)
+            {
+                Finish(stitcher, table);
+                waiting = 0;
+            }
+        }
+        Finish(stitcher, table);
+    }
+
+    // What is pending, in order: classified together, masks made together.
+    void Finish(Stitcher stitcher, TileTable table)
+    {
+        TilePixels[] seen = [.. _pending.Select(p => p.Pixels).OfType<TilePixels>()];
+        float[] probabilities = seen.Length == 0 ? [] : _models.Classify(seen, _cancel);
+        (TilePixels, ulong)[] tumour = [.. _pending.Where(p => p.Pixels is not null)
+            .Zip(probabilities, (p, probability) => (p, probability))
+            .Where(t => t.probability >= _options.MinProbability)
+            .Select(t => (t.p.Pixels!, Seed(t.p.Place)))];
+        byte[]?[] masks = tumour.Length == 0 ? [] : _models.Segment(tumour, _cancel);
+        int next = 0, nextMask = 0;
+        foreach ((TilePlace place, TilePixels? pixels) in _pending)
+        {
+            double? probability = pixels is null ? null : probabilities[next++];
+            byte[]? mask = probability >= _options.MinProbability ? masks[nextMask++] : null;
+            table.Add(Result(place, probability, mask));
+            if (pixels is null) stitcher.Skip(place.Column, place.Row);
+            else if (mask is not null) stitcher.Add(place.Column, place.Row, mask);
+            if (place.Column + 1 == _grid.Columns.Count) stitcher.EndRow(place.Row);
+        }
+        _pending.Clear();
+        if (seen.Length > 0)
+        {
+            _progress.Report(_tissueTiles, string.Create(CultureInfo.InvariantCulture,
+                $"{_tissueTiles} of {_wanted} tiles of tissue, {_tumourTiles} with tumour"));
+        }
+    }
+
+    TileResult Result(TilePlace place, double? probability, byte[]? mask)
+    {
+        (double x, double y, double width, double height) = Area(place.Column, place.Row);
+        TileState state = mask is not null ? TileState.Tumour
+            : probability is not null ? TileState.Normal : TileState.Background;
+        if (probability is double value)
+        {
+            _tissueTiles++;
+            _highest = Math.Max(_highest, value);
+        }
+        if (mask is not null) _tumourTiles++;
+        return new TileResult(x, y, width, height, state, place.Tissue, probability,
+            mask is null ? 0 : Share(place, mask));
+    }
+
+    // Of what lies in the slide.
+    double Share(TilePlace place, byte[] mask)
+    {
+        int tile = _grid.Tile, least = Stitcher.LevelOf(_options.Threshold);
+        int columns = (int)Math.Min(tile, _view.Width - _grid.Columns.Start(place.Column));
+        int rows = (int)Math.Min(tile, _view.Height - _grid.Rows.Start(place.Row)), tumour = 0;
+        for (int row = 0; row < rows; row++)
+            foreach (byte level in mask.AsSpan(row * tile, columns))
+                if (level >= least) tumour++;
+        return (double)tumour / ((long)columns * rows);
+    }
+
+    // The same tile has the same points, whatever came before it.
+    ulong Seed(TilePlace place) =>
+        _random.Child("points of a tile", ((ulong)place.Row << 32) | (uint)place.Column).NextBits();
+
+    // --- the whole slide
+
+    int WriteOutlines(Stitcher stitcher)
+    {
+        IReadOnlyList<SlidePolygon> polygons = stitcher.Finish();
+        IReadOnlyList<RegionFigures> figures = stitcher.Regions.All();
+        double side = _view.Downsample * _mpp; // micrometres of a pixel of the mask
+        using FileStream file = File.Create(_folder.GeoJson);
+        GeoJson.Write(file, polygons.Select((polygon, i) =>
+            new Annotation($"{Group} {i + 1}", AnnotationKind.Polygon, Group, [InLevel0(polygon)], [])
+            {
+                Measurements = new Dictionary<string, double>
+                {
+                    ["Area mm^2"] = Math.Round(figures[i].Pixels * side * side / PerMm2, Digits),
+                    ["Perimeter µm"] = Math.Round(polygon.Rings.Sum(Length) * side, 2),
+                    ["Mean probability"] = Math.Round(figures[i].MeanProbability, 4),
+                },
+            }), _ => Colour);
+        return polygons.Count;
+    }
+
+    // A hundredth of a pixel is far less than half a pixel of the mask: painted again, it is the same.
+    SlidePolygon InLevel0(SlidePolygon polygon) => new([.. polygon.Outer.Select(InLevel0)],
+        [.. polygon.Holes.Select(hole => (IReadOnlyList<SlidePoint>)[.. hole.Select(InLevel0)])]);
+
+    SlidePoint InLevel0(SlidePoint point) => new(InLevel0(point.X), InLevel0(point.Y));
+
+    double InLevel0(double at) => Math.Round(at * _view.Downsample, 2);
+
+    static double Length(IReadOnlyList<SlidePoint> ring)
+    {
+        double length = 0;
+        for (int i = 0; i < ring.Count; i++)
+        {
+            (SlidePoint a, SlidePoint b) = (ring[i], ring[i + 1 == ring.Count ? 0 : i + 1]);
+            length += Math.Abs(a.X - b.X) + Math.Abs(a.Y - b.Y); // along the pixels' edges
+        }
+        return length;
+    }
+
+    SlideSummary Summary(Stitcher stitcher, int regions)
+    {
+        double side = _view.Downsample * _mpp;
+        return new SlideSummary
+        {
+            Name = _file.Name, File = Path.GetFileName(_file.Path), Width = _slide.Levels[0].Width,
+            Height = _slide.Levels[0].Height, Mpp = _mpp, Downsample = _view.Downsample,
+            TissueMm2 = Math.Round(_tissue.Area * _mpp * _mpp / PerMm2, Digits),
+            TumourMm2 = Math.Round(stitcher.TumourPixels * side * side / PerMm2, Digits),
+            Regions = regions, Tiles = _grid.Count, TissueTiles = _tissueTiles, TumourTiles = _tumourTiles,
+            MaxProbability = Math.Round(_highest, Digits),
+        };
+    }
+}
