@@ -4,13 +4,18 @@ using static EpSam.Imaging.Vips;
 
 namespace EpSam.Imaging;
 
-/// <summary>Encodes 8-bit pixels, (Height, Width, Channels) with 1 or 3 channels. Thread-safe.</summary>
+/// <summary>
+/// Encodes 8-bit pixels, (Height, Width, Channels) with 1 or 3 channels, for PNG 4 too: the fourth is alpha, colours
+/// are not premultiplied. Thread-safe.
+/// </summary>
 public static unsafe class ImageWriter
 {
+    const string Png = "pngsave_buffer";
+
     /// <summary>PNG in memory.</summary>
     /// <exception cref="ImagingException">libvips is missing or refuses.</exception>
     public static byte[] EncodePng(ReadOnlySpan<byte> pixels, int width, int height, int channels) =>
-        Encode("pngsave_buffer", pixels, width, height, channels, ("compression", "6"), ("strip", "true"));
+        Encode(Png, pixels, width, height, channels, ("compression", "6"), ("strip", "true"));
 
     /// <summary>JPEG in memory, without chroma subsampling from quality 90 on.</summary>
     /// <exception cref="ImagingException">libvips is missing or refuses; JPEG ends at 65,535 a side.</exception>
@@ -54,8 +59,12 @@ public static unsafe class ImageWriter
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
-        if (channels is not (1 or 3))
-            throw new ArgumentException($"channels must be 1 or 3, got {channels}", nameof(channels));
+        bool hasAlpha = channels == 4 && saver == Png;
+        if (channels is not (1 or 3) && !hasAlpha)
+        {
+            string expected = saver == Png ? "1, 3 or 4" : "1 or 3";
+            throw new ArgumentException($"channels must be {expected}, got {channels}", nameof(channels));
+        }
         if (pixels.Length != (long)width * height * channels)
         {
             throw new ArgumentException(
@@ -68,7 +77,7 @@ public static unsafe class ImageWriter
             using VipsScope scope = new($"{width} x {height} image");
             nint image = scope.View(data, width, height, channels);
             // Without a meaning the bands would be written as they come, and JPEG would take them for YCbCr.
-            string meaning = channels == 3 ? "srgb" : "b-w";
+            string meaning = channels >= 3 ? "srgb" : "b-w";
             image = scope.Run(ImagingError.CannotEncode, "copy", image, ("interpretation", meaning));
             return scope.Encode(saver, image, arguments);
         }

@@ -46,7 +46,7 @@ public sealed class SlideOverlayTests
         }
         Assert.That(At(78, 30), Is.EqualTo((200, 120, 200)), "outside");
         Assert.That(At(199, 100), Is.EqualTo((200, 120, 200)), "beyond the mask");
-        Assert.That(At(100, 40), Is.EqualTo((158, 131, 158)).Within(1), "inside: three tenths of the colour");
+        Assert.That(At(100, 40), Is.EqualTo((140, 131, 158)).Within(1), "inside: three tenths of the colour");
         Assert.That(At(80, 40), Is.EqualTo((0, 158, 60)), "its left edge");
         Assert.That(At(139, 59), Is.EqualTo((0, 158, 60)), "its lower right corner");
     }
