@@ -1,7 +1,9 @@
 // Synthetic slides: the same everywhere, in any pieces, tumour exactly where the annotations say, and colour no help.
 using System.Security.Cryptography;
 using EpSam.Imaging.Annotations;
+using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
+using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
 using EpSam.Slides.Synth;
 
@@ -38,6 +40,43 @@ public sealed class SynthTests
                 Assert.That(part.AsSpan(3 * row * width, 3 * width).SequenceEqual(expected), $"row {row} of {x}, {y}");
             }
         }
+    }
+
+    [Test]
+    public void Slide_WrittenAndRead_IsWhatIsRendered_AndTheSameBytesAgain()
+    {
+        VipsLibrary.RequireOrSkip();
+        SynthSlide slide = new(Small);
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("epsam-synth-");
+        try
+        {
+            string one = Path.Combine(folder.FullName, "1.tif"), other = Path.Combine(folder.FullName, "2.tif");
+            List<double> shares = [];
+            SynthWriter.WriteSlide(slide, one, new Shares(shares));
+            SynthWriter.WriteSlide(slide, other);
+            Assert.That(shares, Is.Ordered.And.Count.EqualTo(9), "blocks of 512");
+            Assert.That(shares[^1], Is.EqualTo(1));
+            Assert.That(File.ReadAllBytes(one).AsSpan().SequenceEqual(File.ReadAllBytes(other)));
+            using Slide read = Slide.Open(one);
+            byte[] expected = slide.Render(0, 0, Small.Width, Small.Height);
+            byte[] pixels = read.ReadRegion(0, 0, 0, Small.Width, Small.Height).Pixels;
+            double off = pixels.Zip(expected, (a, b) => (double)Math.Abs(a - b)).Average();
+            Assert.That(off, Is.LessThan(5), "JPEG of quality 88");
+            for (int shift = 1; shift <= 2; shift++)
+            {
+                double shifted = pixels.Zip(expected.Skip(3 * shift), (a, b) => (double)Math.Abs(a - b)).Average();
+                Assert.That(shifted, Is.GreaterThan(1.5 * off), "and nowhere else");
+            }
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    sealed class Shares(List<double> told) : IProgress<double>
+    {
+        public void Report(double value) => told.Add(value);
     }
 
     [Test]
