@@ -58,6 +58,20 @@ internal sealed class OutputFolder : IDisposable
         if (Directory.Exists(old)) Directory.Delete(old, recursive: true);
     });
 
+    /// <summary>
+    /// While someone else fills this folder and removes it on failure: should the process end meanwhile, it is removed.
+    /// </summary>
+    public static IDisposable Filling(string folder) => new Fill(folder);
+
+    sealed class Fill : IDisposable
+    {
+        readonly string _folder;
+
+        public Fill(string folder) => Unfinished[_folder = folder] = true;
+
+        public void Dispose() => Unfinished.TryRemove(_folder, out _);
+    }
+
     /// <summary>Removes what was not committed.</summary>
     public void Dispose()
     {

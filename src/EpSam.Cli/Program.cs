@@ -68,6 +68,7 @@ internal static class Program
         TrainCommand.Create(),
         SynthCommand.Create(),
         PrepareCommand.Create(),
+        SlideCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 

@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Prompts;
+using EpSam.Native.Tensors;
 using EpSam.Slides.Segment;
 
 namespace EpSam.Slides.Batch;
@@ -32,6 +33,20 @@ public sealed record BatchModels
     public required int Side { get; init; }
     /// <summary>Whether the models know images with red and blue exchanged.</summary>
     public bool SwappedRedBlue { get; init; }
+    /// <summary>Whether the decoder knows points that keep the tile's coordinates.</summary>
+    public bool UnscaledPoints { get; init; }
+
+    /// <summary>Reads all of the checkpoints, for their digests.</summary>
+    /// <exception cref="RunException">One cannot be read.</exception>
+    public static BatchModels Of(SlideModelFiles files) => new()
+    {
+        Classifier = RunInput.Of(files.Classifier),
+        Sam = files.Sam is null ? null : RunInput.Of(files.Sam),
+        Decoder = files.Decoder is null ? null : RunInput.Of(files.Decoder),
+        Precision = files.Precision == DType.BF16 ? "bf16" : "fp32", Rule = files.Rule, WholeStage = files.WholeStage,
+        Scale = files.Scale, Side = files.ClassifierSide, SwappedRedBlue = files.SwappedRedBlue,
+        UnscaledPoints = files.UnscaledPoints,
+    };
 }
 
 /// <summary>Models and options.</summary>
