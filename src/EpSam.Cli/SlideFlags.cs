@@ -1,5 +1,5 @@
-// The flags of epsam slide that results depend on: models, and how slides are segmented with them. A run's folder brings
-// its models and the scale of its patches; single values may be others.
+// The flags of epsam slide that results depend on: models, and how slides are segmented with them. A run's folder
+// brings its models and the scale of its patches; single values may be others.
 using System.CommandLine;
 using System.Globalization;
 using EpSam.Native.Models.ResNet;
@@ -56,7 +56,8 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
     };
     static readonly Option<int> Points = new("--points")
     {
-        HelpName = "N", DefaultValueFactory = _ => 50, Description = "points of the activation map that SAM is asked with",
+        HelpName = "N", DefaultValueFactory = _ => 50,
+        Description = "points of the activation map that SAM is asked with",
     };
     static readonly Option<ulong> PointSeed = new("--point-seed")
     {
@@ -101,7 +102,8 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         try
         {
             SlideOptions options = ReadOptions(parsed, run);
-            SlideModelFiles models = run is not null ? OfRun(parsed, run, options) : OfFiles(parsed, classifier!, options);
+            SlideModelFiles models = run is not null ? OfRun(parsed, run, options)
+                : OfFiles(parsed, classifier!, options);
             return new SlideFlags(WithShared(parsed, models, run ?? classifier!), options);
         }
         catch (RunException e)
@@ -118,7 +120,7 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         {
             string missing = mpp is null && tile is null ? "--mpp and --tile" : mpp is null ? "--mpp" : "--tile";
             throw UserError.Usage(run is null
-                ? $"give {missing}: micrometres a pixel and pixels a side of the patches that the models were trained on"
+                ? $"give {missing}: micrometres a pixel and pixels a side of the patches that models were trained on"
                 : $"run {run} does not say how its patches were cut (it has no {PatchScale.FileName}); give {missing}: "
                     + "micrometres a pixel and pixels a side of these patches");
         }

@@ -87,7 +87,8 @@ internal static class SlideCommand
     static void Begin(ParseResult parsed, Reporter reporter, BatchRequest request, SlideFlags flags)
     {
         string part = request.Shard.Count > 1 ? $", shard {request.Shard} with {request.Own.Count} of them" : "";
-        reporter.Note($"{request.Slides.Count} slide{(request.Slides.Count == 1 ? "" : "s")}{part}; {flags.Describe()}");
+        string slides = request.Slides.Count == 1 ? "slide" : "slides";
+        reporter.Note($"{request.Slides.Count} {slides}{part}; {flags.Describe()}");
         if (parsed.GetValue(ShardOption) is null && Shard.Hint(Environment.GetEnvironmentVariable) is string variable)
             reporter.Note($"{variable} is set, but there is no --shard auto: this process works on all slides");
     }

@@ -60,13 +60,13 @@ internal static class SlideMergeCommand
     /// <summary>Says what was put together and what is missing: then the exit code is that of a failure.</summary>
     public static int Tell(Reporter reporter, MergedBatch merged)
     {
-        reporter.Say($"{merged.Folder.Root}: {merged.Done.Count} of {Count(merged)} slides in slides.csv, tiles.csv and "
-            + "tumour.geojson");
+        reporter.Say($"{merged.Folder.Root}: {merged.Done.Count} of {Count(merged)} slides in slides.csv, tiles.csv "
+            + "and tumour.geojson");
         if (merged.Missing.Count == 0) return ExitCode.Ok;
         string[] names = [.. merged.Missing.Take(Named)];
         string more = merged.Missing.Count > Named ? $" and {merged.Missing.Count - Named} more" : "";
-        reporter.Fail($"{merged.Missing.Count} of {Count(merged)} slides are missing: {string.Join(", ", names)}{more}; "
-            + "they are in the list of run.json, but were not segmented yet");
+        reporter.Fail($"{merged.Missing.Count} of {Count(merged)} slides are missing: {string.Join(", ", names)}{more}"
+            + "; they are in the list of run.json, but were not segmented yet");
         return ExitCode.Failure;
     }
 }
