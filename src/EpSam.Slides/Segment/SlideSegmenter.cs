@@ -6,6 +6,7 @@ using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Training;
+using EpSam.Slides.Viewer;
 
 namespace EpSam.Slides.Segment;
 
@@ -25,7 +26,7 @@ public sealed class SlideSegmenter
     readonly SlideOptions _options;
     readonly SlideFile _file;
     readonly SlideFolder _folder;
-    readonly IWorkProgress _progress;
+    readonly Func<long, IWorkProgress> _begin; // with how many tiles there are to do
     readonly CancellationToken _cancel;
     readonly Slide _slide;
     readonly SlideView _view;
@@ -34,14 +35,14 @@ public sealed class SlideSegmenter
     readonly TileGrid _grid;
     readonly CounterRandom _random;
     readonly List<(TilePlace Place, TilePixels? Pixels)> _pending = []; // in order; a batch of them has pixels
-    int _wanted, _tissueTiles, _tumourTiles;
+    int _tissueTiles, _tumourTiles;
     double _highest;
 
     SlideSegmenter(ISlideModels models, SlideOptions options, Slide slide, SlideFile file, string folder,
-        IWorkProgress progress, CancellationToken cancel)
+        Func<long, IWorkProgress> begin, CancellationToken cancel)
     {
         (_models, _options, _slide, _file, _folder) = (models, options, slide, file, new SlideFolder(folder));
-        (_progress, _cancel) = (progress, cancel);
+        (_begin, _cancel) = (begin, cancel);
         _mpp = SlideView.MppOf(slide, options.SlideMpp);
         _view = SlideView.AtMpp(slide, options.Mpp, options.SlideMpp);
         if (_view.Width > int.MaxValue / 2 || _view.Height > int.MaxValue / 2)
@@ -56,24 +57,33 @@ public sealed class SlideSegmenter
     /// <param name="options">How.</param>
     /// <param name="file">The slide.</param>
     /// <param name="folder">Gets all files of <see cref="SlideFolder"/>.</param>
-    /// <param name="progress">Told how many tiles with tissue are done.</param>
+    /// <param name="observer">Told how many tiles with tissue there are and how many are done.</param>
     /// <param name="cancel">Looked at between tiles.</param>
     /// <exception cref="EpSam.Imaging.ImagingException">The slide cannot be read.</exception>
     /// <exception cref="SlideException">It does not tell how large its pixels are.</exception>
     /// <exception cref="IOException">The slide cannot be read, or results cannot be written.</exception>
     public static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
-        IWorkProgress progress, CancellationToken cancel)
+        IRunObserver observer, CancellationToken cancel) =>
+        Run(models, options, file, folder, tiles => observer.Begin(file.Name, tiles, "tiles"), cancel);
+
+    /// <summary>The same with a progress that has begun.</summary>
+    public static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
+        IWorkProgress progress, CancellationToken cancel) =>
+        Run(models, options, file, folder, _ => progress, cancel);
+
+    static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
+        Func<long, IWorkProgress> begin, CancellationToken cancel)
     {
         options.Check();
         if (models.Tile != options.Tile || (models.Report.SamSha256 is null) != options.MapsOnly)
             throw new ArgumentException("the models were loaded for other options");
         using Slide slide = Slide.Open(file.Path);
-        return Run(models, options, slide, file, folder, progress, cancel);
+        return Run(models, options, slide, file, folder, begin, cancel);
     }
 
     internal static SlideSummary Run(ISlideModels models, SlideOptions options, Slide slide, SlideFile file,
-        string folder, IWorkProgress progress, CancellationToken cancel) =>
-        new SlideSegmenter(models, options, slide, file, folder, progress, cancel).Run();
+        string folder, Func<long, IWorkProgress> begin, CancellationToken cancel) =>
+        new SlideSegmenter(models, options, slide, file, folder, begin, cancel).Run();
 
     SlideSummary Run()
     {
@@ -89,6 +99,7 @@ public sealed class SlideSegmenter
         SlideSummary summary = Summary(stitcher, regions);
         _cancel.ThrowIfCancellationRequested();
         SlideOverlay.Write(_folder.Overlay, _slide, _folder, _view.Downsample);
+        if (_options.Viewer) SlideViewer.Write(_folder.Viewer, _slide, _folder, summary, _cancel);
         new SlideJson(summary, _options, _models.Report).Write(_folder.Summary);
         return summary;
     }
@@ -122,8 +133,8 @@ public sealed class SlideSegmenter
     {
         using TileReader reader = new(_view, _grid, Places().Where(IsWanted), _models.ClassifierSide,
             _models.SwappedRedBlue, 2 * _models.Batch, _cancel);
+        using IWorkProgress progress = _begin(Places().Count(IsWanted));
         int waiting = 0;
-        _wanted = Places().Count(IsWanted);
         foreach (TilePlace place in Places())
         {
             _cancel.ThrowIfCancellationRequested();
@@ -135,9 +146,14 @@ public sealed class SlideSegmenter
                 Finish(stitcher, table);
                 waiting = 0;
             }
+            if (isWanted && _pending.Count == 0) Report(progress);
         }
         Finish(stitcher, table);
+        Report(progress);
     }
+
+    void Report(IWorkProgress progress) => progress.Report(_tissueTiles,
+        string.Create(CultureInfo.InvariantCulture, $"{_tumourTiles} with tumour"));
 
     // What is pending, in order: classified together, masks made together.
     void Finish(Stitcher stitcher, TileTable table)
@@ -160,11 +176,6 @@ public sealed class SlideSegmenter
             if (place.Column + 1 == _grid.Columns.Count) stitcher.EndRow(place.Row);
         }
         _pending.Clear();
-        if (seen.Length > 0)
-        {
-            _progress.Report(_tissueTiles, string.Create(CultureInfo.InvariantCulture,
-                $"{_tissueTiles} of {_wanted} tiles of tissue, {_tumourTiles} with tumour"));
-        }
     }
 
     TileResult Result(TilePlace place, double? probability, byte[]? mask)
