@@ -12,6 +12,8 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
     static readonly string[] ExcludedGroups = ["_2", "exclusion", "normal"];
     static readonly string[] Unnamed = ["none", ""];
 
+    readonly Bounds[] _tumourBounds = BoundsOf(tumour), _excludedBounds = BoundsOf(excluded);
+
     /// <summary>Areas of tumour.</summary>
     public IReadOnlyList<SlidePolygon> Tumour => tumour;
 
@@ -58,10 +60,42 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
     public byte[] Mask(double x, double y, double downsample, int height, int width)
     {
         byte[] mask = new byte[height * width];
-        foreach (SlidePolygon polygon in tumour) PolygonMask.Paint(polygon, x, y, downsample, 1, mask, height, width);
-        foreach (SlidePolygon polygon in excluded) PolygonMask.Paint(polygon, x, y, downsample, 0, mask, height, width);
+        Paint(tumour, _tumourBounds, 1);
+        Paint(excluded, _excludedBounds, 0);
         return mask;
+
+        void Paint(IReadOnlyList<SlidePolygon> polygons, Bounds[] bounds, byte value)
+        {
+            for (int i = 0; i < polygons.Count; i++)
+            {
+                bool isHere = bounds[i].Left < x + width * downsample && bounds[i].Right > x
+                    && bounds[i].Top < y + height * downsample && bounds[i].Bottom > y;
+                if (isHere) PolygonMask.Paint(polygons[i], x, y, downsample, value, mask, height, width);
+            }
+        }
     }
+
+    /// <summary>How many of the areas of tumour reach beyond a slide, and how many lie outside of it as a whole.
+    /// </summary>
+    public (int Beyond, int Outside) Outside(long width, long height)
+    {
+        int beyond = _tumourBounds.Count(b => b.Left < 0 || b.Top < 0 || b.Right > width || b.Bottom > height);
+        return (beyond,
+            _tumourBounds.Count(b => b.Right <= 0 || b.Bottom <= 0 || b.Left >= width || b.Top >= height));
+    }
+
+    readonly record struct Bounds(double Left, double Top, double Right, double Bottom);
+
+    static Bounds[] BoundsOf(IReadOnlyList<SlidePolygon> polygons) => [.. polygons.Select(p =>
+    {
+        Bounds all = new(double.MaxValue, double.MaxValue, double.MinValue, double.MinValue);
+        foreach (SlidePoint q in p.Rings.SelectMany(r => r))
+        {
+            all = new(Math.Min(all.Left, q.X), Math.Min(all.Top, q.Y), Math.Max(all.Right, q.X),
+                Math.Max(all.Bottom, q.Y));
+        }
+        return all;
+    })];
 
     static bool Is(Annotation annotation, string[] groups) =>
         groups.Contains(annotation.Group, StringComparer.OrdinalIgnoreCase);

@@ -133,7 +133,18 @@ public sealed class ColourThresholdSearch
     public int Images { get; private set; }
 
     /// <summary>Takes an image and its truth. What is found does not depend on the number of threads.</summary>
-    public void Add(byte[] rgb, byte[] truth, int height, int width)
+    public void Add(byte[] rgb, byte[] truth, int height, int width) =>
+        Add(rgb, truth, height, width, new Crop(0, 0, width, height), within: null);
+
+    /// <summary>The largest distance from which a pixel's smoothed value takes anything.</summary>
+    internal static int Reach => 3 * Smoothings.Max();
+
+    /// <summary>
+    /// Takes a part of an image, which is judged in <paramref name="part"/> alone and where <paramref name="within"/>
+    /// is not 0. With <see cref="Reach"/> pixels around it, parts are smoothed as the whole is; what they add up to is
+    /// right for all pixels together, not for means by image.
+    /// </summary>
+    internal void Add(byte[] rgb, byte[] truth, int height, int width, Crop part, byte[]? within)
     {
         Images++;
         Parallel.ForEach(_sums, sums =>
@@ -141,14 +152,39 @@ public sealed class ColourThresholdSearch
             ushort[] levels = ColourThreshold.Smoothed(
                 ColourThreshold.Of(rgb, sums.Channel), height, width, sums.Smoothing);
             int[] all = new int[Steps], set = new int[Steps];
-            for (int i = 0; i < levels.Length; i++)
-            {
-                int step = levels[i] / Step;
-                all[step]++;
-                if (truth[i] != 0) set[step]++;
-            }
+            for (int y = part.Y; y < part.Y + part.Height; y++)
+                for (int i = y * width + part.X, end = i + part.Width; i < end; i++)
+                {
+                    if (within is not null && within[i] == 0) continue;
+                    int step = levels[i] / Step;
+                    all[step]++;
+                    if (truth[i] != 0) set[step]++;
+                }
             Add(sums, all, set);
         });
+    }
+
+    /// <summary>Pixels of tumour where no rule looks.</summary>
+    internal void AddMissed(long pixels)
+    {
+        foreach (Sums sums in _sums) sums.True += pixels;
+    }
+
+    /// <summary>Takes what another search has.</summary>
+    internal void Add(ColourThresholdSearch other)
+    {
+        Images += other.Images;
+        foreach ((Sums to, Sums from) in _sums.Zip(other._sums))
+        {
+            to.True += from.True;
+            for (int direction = 0; direction < 2; direction++)
+                for (int t = 0; t < Steps; t++)
+                {
+                    to.Dice[direction][t] += from.Dice[direction][t];
+                    to.Both[direction][t] += from.Both[direction][t];
+                    to.Predicted[direction][t] += from.Predicted[direction][t];
+                }
+        }
     }
 
     static void Add(Sums sums, int[] all, int[] set)

@@ -34,6 +34,12 @@ public readonly record struct MaskOverlap(long Predicted, long True, long Both, 
     /// <summary>|A∩B| / |A∪B|, smoothed.</summary>
     public double IoU => (Both + Metrics.Smooth) / (Predicted + True - Both + Metrics.Smooth);
 
+    /// <summary>The share of the mask that is right; NaN of an empty mask.</summary>
+    public double Precision => Predicted == 0 ? double.NaN : (double)Both / Predicted;
+
+    /// <summary>The share of the truth that the mask has; NaN of an empty truth.</summary>
+    public double Recall => True == 0 ? double.NaN : (double)Both / True;
+
     /// <summary>The share of pixels that are right.</summary>
     public double Accuracy => (All - Predicted - True + 2.0 * Both) / All;
 
