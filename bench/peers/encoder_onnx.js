@@ -23,7 +23,8 @@ async function main([modules, model, input, threads, settings]) {
   const version = require(path.join(folder, 'package.json')).version;
   console.log(JSON.stringify({
     version: `ONNX Runtime ${version}`,
-    settings: `onnxruntime-node ${process.version}, all graph optimisations, ${tuned ? 'without memory patterns, ' : ''}${threads} threads`,
+    settings: `onnxruntime-node ${process.version}, all graph optimisations, `
+      + `${tuned ? 'without memory patterns, ' : ''}${threads} threads`,
   }));
   let result = null;
   for await (const line of readline.createInterface({ input: process.stdin })) {

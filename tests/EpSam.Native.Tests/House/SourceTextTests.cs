@@ -5,7 +5,7 @@ public sealed class SourceTextTests
 {
     const int Columns = 120;
 
-    static readonly string[] Endings = [".cs", ".cu", ".cuh", ".h", ".sh"];
+    static readonly string[] Endings = [".cs", ".cu", ".cuh", ".h", ".sh", ".js", ".css", ".html"];
 
     static IEnumerable<string> Files() =>
         new[] { "src", "tests", "bench", "kernels" }.Select(RepositoryRoot.File)

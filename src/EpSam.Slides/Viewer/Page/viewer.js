@@ -26,15 +26,17 @@
     probability: { title: "Probability of tumour", opacity: 0.7, isOn: false },
     tumour: { title: "Tumour mask", opacity: 0.3, isOn: true },
   };
-  const empty = emptyTile();
+  const emptyTiles = new Map();
   const names = Object.keys(kinds).filter((name) => slide.layers[name]);
+  // Tiles that are enlarged one by one show seams. OpenSeadragon 6.1 means to put them together first, but asks for a
+  // length of the tile, which has none.
+  OpenSeadragon.Tile.prototype.length = 1;
   const viewer = OpenSeadragon({
     element: byId("view"),
     drawer: "canvas", // WebGL may not use images of file://
     showNavigationControl: false,
     showNavigator: true,
-    navigatorPosition: "TOP_RIGHT",
-    navigatorSizeRatio: 0.16,
+    navigatorId: "navigator",
     navigatorAutoFade: false,
     navigatorOpacity: 1,
     navigatorBorderColor: "#34363b",
@@ -63,7 +65,7 @@
       getTileUrl: function (level, x, y) {
         if (present) {
           const columns = Math.ceil(Math.ceil(layer.width / 2 ** (layer.finest - level)) / layer.tile);
-          if (!isInRun(present[level], y * columns + x)) return empty;
+          if (!isInRun(present[level], y * columns + x)) return emptyTile(layer, level, x, y);
         }
         return `${name}_files/${level}/${x}_${y}.${layer.ending}`;
       },
@@ -88,10 +90,17 @@
     return low < runEnds.length && low % 2 === 1;
   }
 
-  function emptyTile() {
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = 1;
-    return canvas.toDataURL();
+  // A transparent one of the size that the tile would have.
+  function emptyTile(layer, level, x, y) {
+    const side = (whole, at) =>
+      Math.min(layer.tile, Math.ceil(whole / 2 ** (layer.finest - level)) - at * layer.tile);
+    const [width, height] = [side(layer.width, x), side(layer.height, y)];
+    const key = `${width} ${height}`;
+    if (!emptyTiles.has(key)) {
+      const picture = Object.assign(document.createElement("canvas"), { width, height });
+      emptyTiles.set(key, picture.toDataURL());
+    }
+    return emptyTiles.get(key);
   }
 
   // ----- outlines, over the tiles
@@ -262,7 +271,7 @@
     const figures = [
       ["Tumour", areaText(slide.tumourMm2)],
       ["Tissue", areaText(slide.tissueMm2)],
-      ["Tumour of tissue", `${round(100 * slide.tumourFraction, 1)} %`],
+      ["Tumour of tissue", `${digits(100 * slide.tumourFraction, 3)} %`],
       ["Regions", count(slide.regions)],
     ];
     for (const [name, value] of figures) {
@@ -391,8 +400,12 @@
     return String(Number(value.toFixed(digits)));
   }
 
+  function digits(value, most) {
+    return Math.abs(value) >= 10 ** most ? Math.round(value) : Number(value.toPrecision(most));
+  }
+
   function count(value) {
-    return value.toLocaleString("en");
+    return value.toLocaleString("en", { maximumFractionDigits: 6 });
   }
 
   function lengthText(micrometres) {
@@ -400,6 +413,7 @@
   }
 
   function areaText(mm2) {
-    return mm2 > 0 && mm2 < 0.01 ? `${count(Math.round(mm2 * 1e6))} µm²` : `${round(mm2, mm2 < 10 ? 2 : 1)} mm²`;
+    const isSmall = mm2 > 0 && mm2 < 0.01;
+    return isSmall ? `${count(digits(mm2 * 1e6, 3))} µm²` : `${count(digits(mm2, 3))} mm²`;
   }
 })();

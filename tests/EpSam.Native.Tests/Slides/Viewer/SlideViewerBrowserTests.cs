@@ -213,6 +213,7 @@ public sealed class SlideViewerBrowserTests
     static void Settle(Browser browser)
     {
         browser.WaitFor($"{View} && {View}.isOpen() && {View}.world.getItemCount() === 3");
+        browser.WaitFor($"Math.abs({View}.viewport.getZoom(true) / {View}.viewport.getZoom(false) - 1) < 1e-6");
         browser.WaitFor($"!{View}.isAnimating() && [0, 1, 2].map(i => {View}.world.getItemAt(i))"
             + ".every(item => item.opacity === 0 || item.getFullyLoaded())");
         Frame(browser);
@@ -226,7 +227,8 @@ public sealed class SlideViewerBrowserTests
         string text = browser.Run(FormattableString.Invariant(
             $$"""
             (() => { const v = {{View}}, b = v.canvas.getBoundingClientRect();
-            const p = v.viewport.pixelFromPoint(new OpenSeadragon.Point({{x}} / {{SlideWidth}}, {{y}} / {{SlideWidth}}));
+            const point = new OpenSeadragon.Point({{x}} / {{SlideWidth}}, {{y}} / {{SlideWidth}});
+            const p = v.viewport.pixelFromPoint(point);
             return `${p.x + b.left} ${p.y + b.top}`; })()
             """)).GetString()!;
         double[] parts = [.. text.Split(' ').Select(p => double.Parse(p, CultureInfo.InvariantCulture))];

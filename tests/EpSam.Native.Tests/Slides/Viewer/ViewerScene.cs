@@ -1,6 +1,6 @@
 // A synthetic slide with results as segmenting it would leave them: mask, probability, outlines, figures.
-using EpSam.Imaging;
 using EpSam.Imaging.Annotations;
+using EpSam.Imaging.Slides;
 using EpSam.Slides;
 using EpSam.Slides.Segment;
 using EpSam.Slides.Synth;
@@ -26,9 +26,8 @@ internal sealed class ViewerScene : IDisposable
         IReadOnlyList<SlidePolygon> outlines = MaskPolygons.Trace(mask, h, w);
         for (int i = 0; i < mask.Length; i++) mask[i] *= 255;
         Mask = mask;
-        // Their first bytes tell the format, not their names.
-        ImageWriter.WritePng(Results.Mask, mask, w, h, channels: 1);
-        ImageWriter.WritePng(Results.Probability, Smooth(mask, w, h), w, h, channels: 1);
+        WritePyramid(Results.Mask, mask, w, h, isClasses: true);
+        WritePyramid(Results.Probability, Smooth(mask, w, h), w, h, isClasses: false);
         using (FileStream file = File.Create(Results.GeoJson))
             GeoJson.Write(file, outlines.Select((o, i) => new Annotation($"{i}", AnnotationKind.Polygon, "Tumor",
                 [Enlarged(o)], [])));
@@ -51,6 +50,25 @@ internal sealed class ViewerScene : IDisposable
     {
         Slide.Dispose();
         _folder.Delete(recursive: true);
+    }
+
+    static void WritePyramid(string path, byte[] values, int width, int height, bool isClasses)
+    {
+        const int Tile = 256;
+        using PyramidWriter writer = new(path, width, height, channels: 1,
+            new PyramidOptions { Tile = Tile, IsClasses = isClasses, Mpp = Mpp * Downsample });
+        for (int row = 0; row < writer.Rows; row++)
+        {
+            for (int column = 0; column < writer.Columns; column++)
+            {
+                byte[] tile = new byte[Tile * Tile];
+                for (int y = 0; y < Math.Min(Tile, height - row * Tile); y++)
+                    values.AsSpan((row * Tile + y) * width + column * Tile, Math.Min(Tile, width - column * Tile))
+                        .CopyTo(tile.AsSpan(y * Tile));
+                if (tile.AsSpan().IndexOfAnyExcept((byte)0) >= 0) writer.WriteTile(column, row, tile);
+            }
+        }
+        writer.Complete();
     }
 
     static SlidePolygon Enlarged(SlidePolygon polygon) => new(Ring(polygon.Outer), [.. polygon.Holes.Select(Ring)]);
