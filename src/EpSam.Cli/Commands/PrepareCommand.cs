@@ -86,6 +86,10 @@ internal static class PrepareCommand
     {
         Description = "patches without tumour for each one with (default: 1)",
     };
+    static readonly Option<double> MinTissue = new("--min-tissue")
+    {
+        Description = "least share of a patch that is tissue (default: 0; near its middle there is always some)",
+    };
     static readonly Option<ulong> Seed = new("--seed")
     {
         DefaultValueFactory = _ => 42, Description = "draws other patches, and another split by shares",
@@ -100,7 +104,7 @@ internal static class PrepareCommand
         Command command = new("prepare", "Cut slides with annotations into patches for training.")
         {
             Slides, Out, Annotations, Normal, Unannotated, Groups, Size, Level, Mpp, SlideMpp, Split, Preset, PerBin,
-            Most, Keep, Negatives, Balance, Seed, Swap, SamFlags.Json, SamFlags.Quiet,
+            Most, Keep, Negatives, Balance, MinTissue, Seed, Swap, SamFlags.Json, SamFlags.Quiet,
         };
         command.SetAction(Run);
         return command;
@@ -153,7 +157,7 @@ internal static class PrepareCommand
                 string other => throw UserError.Usage($"--unannotated {other}: expected skip or normal"),
                 null => false,
             },
-            Sampling = SamplingOf(parsed),
+            MinTissue = parsed.GetValue(MinTissue), Sampling = SamplingOf(parsed),
         };
         try
         {

@@ -76,7 +76,7 @@ public sealed class Preparation
         {
             int all = _splits.Count(s => s == part);
             if (all > 0 && !_splits.Where((s, i) => s == part && hasTumour[i]).Any())
-                _observer.Warn($"{PrepareFolder.Name(part)} has {all} slides and none with tumour");
+                _observer.Warn($"none of the {all} slides of {PrepareFolder.Name(part)} has tumour");
         }
         CheckBegun(split);
     }
@@ -160,7 +160,8 @@ public sealed class Preparation
         {
             if (scans[i] is not SlideScan scan || _splits[i] is not Split split) continue;
             string folder = _folder.Scan(scan.Name);
-            sources.Add(new PatchSampler.Source(scan, split, () => SlideScan.ReadCandidates(folder)));
+            sources.Add(new PatchSampler.Source(scan, split, () =>
+                SlideScan.ReadCandidates(folder).Where(c => c.Tissue >= _options.MinTissue)));
         }
         IReadOnlyList<ChosenPatch> chosen = PatchSampler.Choose(sources, _options.Sampling, _options.Seed);
         chosen = Export(chosen, cancel);
@@ -203,7 +204,7 @@ public sealed class Preparation
     {
         if (scans.Length == 0) return null;
         if (_options.Mpp is double mpp) return new PatchScale(mpp, _options.Size);
-        double[] known = [.. scans.Select(s => s.PatchMpp).OfType<double>().Order()];
+        SlideScan[] known = [.. scans.Where(s => s.PatchMpp is not null).OrderBy(s => s.PatchMpp)];
         if (known.Length < scans.Length)
         {
             string[] silent = [.. scans.Where(s => s.Mpp is null).Select(s => s.Name)];
@@ -212,12 +213,14 @@ public sealed class Preparation
                     + "by" : ""));
         }
         if (known.Length == 0) return null;
-        double median = known[known.Length / 2], ratio = known[^1] / known[0];
-        string range = FormattableString.Invariant($"{known[0]:0.####} to {known[^1]:0.####} µm");
+        double Of(int slide) => known[slide].PatchMpp!.Value;
+        double median = Of(known.Length / 2), ratio = Of(known.Length - 1) / Of(0);
+        string range = FormattableString.Invariant($"{Of(0):0.####} µm ({known[0].Name}) to ")
+            + FormattableString.Invariant($"{Of(known.Length - 1):0.####} µm ({known[^1].Name})");
         if (ratio > MostScale)
         {
-            throw new RunException($"pixels of the slides' level {_options.Level ?? 0} are of {range}: patches cut "
-                + "from it would show tissue at different sizes; give --mpp, which cuts all at one");
+            throw new RunException($"pixels of the slides' level {_options.Level ?? 0} are of {range}: patches "
+                + "cut from it would show tissue at different sizes; give --mpp, which cuts all at one");
         }
         if (ratio > SameScale)
         {

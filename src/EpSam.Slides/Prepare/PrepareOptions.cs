@@ -25,6 +25,10 @@ public sealed record PrepareOptions
     /// <summary>Slides without annotations have no tumour; false: they are left out.</summary>
     public bool UnannotatedAreNormal { get; init; }
 
+    /// <summary>A patch with a smaller share of tissue is not kept; that there is some near its middle is asked always.
+    /// </summary>
+    public double MinTissue { get; init; }
+
     /// <summary>Which of the patches are kept.</summary>
     public Sampling Sampling { get; init; } = Sampling.General;
 
@@ -42,6 +46,7 @@ public sealed record PrepareOptions
         Require(Level is null || Mpp is null, "level and mpp", Level, "one of them");
         Require(Mpp is null or (> 0 and <= 1000), "mpp", Mpp, "above 0, at most 1000");
         Require(SlideMpp is null or (> 0 and <= 1000), "slide mpp", SlideMpp, "above 0, at most 1000");
+        Require(MinTissue is >= 0 and <= 1, "least share of tissue", MinTissue, "0 to 1");
         foreach (Split split in Enum.GetValues<Split>()) Sampling.Of(split).Check();
     }
 

@@ -25,6 +25,7 @@ internal static class SlideScanner
         Tissue tissue = Tissue.Of(slide, Tissue.EpSamDownsample, cancel);
         (Candidate[] candidates, TumourCounts counts) = Candidates(tissue, view, whole, areas, options.Size, cancel);
         warnings.AddRange(CheckCrossings(areas, counts, whole));
+        if (candidates.Length == 0) warnings.Add("no place for a patch: no tissue, or too little for its size");
         cancel.ThrowIfCancellationRequested();
         SlidePicture picture = SlidePicture.Of(slide);
         picture.Outline(tissue);

@@ -46,7 +46,7 @@ internal sealed class TumourCounts
     /// <summary>Tumour in the slide.</summary>
     public long Total { get; private set; }
 
-    /// <summary>Pixels of each area by itself, those of tumour first; what lies outside of the slide is not in.</summary>
+    /// <summary>Pixels of each area by itself in the slide, areas of tumour first.</summary>
     public long[] PixelsOfArea { get; }
 
     /// <summary>Goes through the slide.</summary>
