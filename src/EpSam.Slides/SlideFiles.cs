@@ -14,7 +14,7 @@ public static class SlideFiles
     // .png and .jpg are images beside slides far more often than slides: they are taken when they are named.
     static readonly string[] Endings =
         [".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".svslide", ".bif", ".czi", ".dcm"];
-    static readonly string[] AnnotationEndings = [".xml", ".geojson", ".json"];
+    internal static readonly string[] AnnotationEndings = [".xml", ".geojson", ".json"];
 
     /// <summary>
     /// Folders become their slides in order of name; one that is named twice is worked on once. The same paths give the
@@ -58,7 +58,8 @@ public static class SlideFiles
         return slides;
     }
 
-    static string? AnnotationOf(string slide, string? folder)
+    /// <summary>The annotations of a slide: of its name, in a folder or beside it; null: there are none.</summary>
+    internal static string? AnnotationOf(string slide, string? folder)
     {
         string directory = folder ?? Path.GetDirectoryName(Path.GetFullPath(slide))!;
         if (!Directory.Exists(directory)) return null;

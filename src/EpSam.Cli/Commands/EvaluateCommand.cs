@@ -76,7 +76,7 @@ internal static class EvaluateCommand
     }
 
     // --out results, results.csv and results.json all mean results.csv and results.json.
-    static string? Base(string? path)
+    public static string? Base(string? path)
     {
         if (path is null) return null;
         string name = Path.GetExtension(path) is ".csv" or ".json" ? path[..path.LastIndexOf('.')] : path;

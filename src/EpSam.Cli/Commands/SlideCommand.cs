@@ -48,6 +48,7 @@ internal static class SlideCommand
             command.Add(option);
         }
         command.Add(SlideMergeCommand.Create());
+        command.Add(SlideEvaluateCommand.Create());
         command.SetAction(Run);
         return command;
     }

@@ -29,7 +29,7 @@ internal sealed class JudgedSlide : IDisposable
     public JudgedSlide(SlideFolder results, string? slide, string? annotation, IReadOnlyCollection<string>? groups,
         CancellationToken cancel)
     {
-        Summary = BatchJson.Read<Head>(results.Summary)?.Summary ?? throw new SlideException(
+        Summary = SummaryOf(results) ?? throw new SlideException(
             $"{results.Summary} is missing or damaged: that folder is no result of epsam slide; delete it, and segment "
             + "the slide again");
         _truth = annotation is null ? new TumourAreas([], []) : TumourAreas.Read(annotation, groups);
@@ -56,6 +56,9 @@ internal sealed class JudgedSlide : IDisposable
             throw;
         }
     }
+
+    /// <summary>What slide.json says; null: it is missing or damaged.</summary>
+    public static SlideSummary? SummaryOf(SlideFolder results) => BatchJson.Read<Head>(results.Summary)?.Summary;
 
     /// <summary>Its figures as it was segmented.</summary>
     public SlideSummary Summary { get; }

@@ -1,98 +1,29 @@
 // Slides of known colours, masks and annotations: figures that can be counted by hand.
 using EpSam.Imaging;
-using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
-using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
-using EpSam.Slides.Batch;
 using EpSam.Slides.Evaluate;
 using EpSam.Slides.Segment;
+using static EpSam.Native.Tests.Slides.JudgedSet;
 
 namespace EpSam.Native.Tests.Slides;
 
 public sealed class SlideEvaluationTests
 {
-    const int Side = 800, Downsample = 2, MaskSide = Side / Downsample;
-    const double Mpp = 0.5;
-
-    string _folder = "";
+    JudgedSet _set = null!;
 
     [SetUp]
-    public void Begin()
-    {
-        VipsLibrary.RequireOrSkip();
-        _folder = Directory.CreateTempSubdirectory("epsam-judge-").FullName;
-    }
+    public void Begin() => _set = new JudgedSet();
 
     [TearDown]
-    public void End()
-    {
-        if (_folder.Length > 0) Directory.Delete(_folder, true);
-    }
-
-    string In(params string[] parts) => Path.Combine([_folder, .. parts]);
-
-    static SlidePolygon Rectangle(double left, double top, double right, double bottom) =>
-        new([new(left, top), new(right, top), new(right, bottom), new(left, bottom)]);
-
-    // White; pink tissue from 160 to 640 both ways; bluer from 320 to 480.
-    string Slide(string name)
-    {
-        byte[] rgb = new byte[3 * Side * Side];
-        for (int i = 0; i < Side * Side; i++)
-        {
-            (int x, int y) = (i % Side, i / Side);
-            bool isTissue = Math.Min(x, y) >= 160 && Math.Max(x, y) < 640;
-            bool isBlue = Math.Min(x, y) >= 320 && Math.Max(x, y) < 480;
-            (rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]) = isBlue ? ((byte)150, (byte)90, (byte)200)
-                : isTissue ? ((byte)220, (byte)120, (byte)180) : ((byte)245, (byte)245, (byte)245);
-        }
-        Directory.CreateDirectory(In("data"));
-        ImageWriter.WritePng(In("data", name + ".tif"), rgb, Side, Side, 3); // the content tells the format
-        return In("data", name + ".tif");
-    }
-
-    SlideFolder Results(string name, double probability, params SlidePolygon[] tumour)
-    {
-        SlideFolder results = new BatchFolder(In("out")).Of(name);
-        Directory.CreateDirectory(results.Root);
-        const int Tile = 256, Columns = (MaskSide + Tile - 1) / Tile;
-        using PyramidWriter writer = new(results.Mask, MaskSide, MaskSide, 1, new() { IsClasses = true });
-        for (int i = 0; i < Columns * Columns; i++)
-        {
-            byte[] mask = new byte[Tile * Tile];
-            foreach (SlidePolygon polygon in tumour)
-            {
-                PolygonMask.Paint(polygon, i % Columns * Tile * Downsample, i / Columns * Tile * Downsample, Downsample,
-                    255, mask, Tile, Tile);
-            }
-            if (mask.AsSpan().ContainsAnyExcept((byte)0)) writer.WriteTile(i % Columns, i / Columns, mask);
-        }
-        writer.Complete();
-        SlideSummary summary = new()
-        {
-            Name = name, File = name + ".tif", Width = Side, Height = Side, Mpp = Mpp, Downsample = Downsample,
-            TissueMm2 = 0, TumourMm2 = 0, Regions = 0, Tiles = 1, TissueTiles = 1, TumourTiles = 1,
-            MaxProbability = probability,
-        };
-        File.WriteAllBytes(results.Summary, BatchJson.Bytes(new { Summary = summary, Key = "x" }));
-        return results;
-    }
-
-    string Annotation(string name, params SlidePolygon[] tumour)
-    {
-        Directory.CreateDirectory(In("truth"));
-        using FileStream file = File.Create(In("truth", name + ".geojson"));
-        GeoJson.Write(file, tumour.Select(t => new Annotation("", AnnotationKind.Polygon, "Tumor", [t], [])));
-        return file.Name;
-    }
+    public void End() => _set?.Dispose();
 
     [Test]
     public void Masks_AreCountedOverTheWholeSlide()
     {
-        SlideFolder a = Results("a", 0.9, Rectangle(200, 200, 400, 400)), b = Results("b", 0.2);
-        string truth = Annotation("a", Rectangle(300, 200, 500, 400));
+        SlideFolder a = _set.Results("a", 0.9, Rectangle(200, 200, 400, 400)), b = _set.Results("b", 0.2);
+        string truth = _set.Annotation("a", Rectangle(300, 200, 500, 400));
         SlideEvaluation all = SlideEvaluation.Of([(a, null, truth), (b, null, null)]);
         Assert.That(all.Failed, Is.Empty);
         Assert.That(all.Slides[0].Mask, Is.EqualTo(new MaskOverlap(10000, 10000, 5000, MaskSide * MaskSide)));
@@ -109,16 +40,16 @@ public sealed class SlideEvaluationTests
     [Test]
     public void Baselines_AreOfTheSamePixels()
     {
-        string slide = Slide("a");
-        SlideFolder a = Results("a", 0.9, Rectangle(160, 160, 640, 640));
-        string truth = Annotation("a", Rectangle(320, 320, 480, 480));
+        string slide = _set.Slide("a");
+        SlideFolder a = _set.Results("a", 0.9, Rectangle(160, 160, 640, 640));
+        string truth = _set.Annotation("a", Rectangle(320, 320, 480, 480));
         SlideEvaluation all = SlideEvaluation.Of([(a, slide, truth)]);
         Assert.That(all.Failed, Is.Empty);
         SlideFigures one = all.Slides[0];
         Assert.That(one.Mask, Is.EqualTo(new MaskOverlap(240 * 240, 80 * 80, 80 * 80, MaskSide * MaskSide)));
         Assert.That(one.AllTissue!.Value.All, Is.EqualTo(one.Mask.All));
         Assert.That(one.AllTissue.Value.Recall, Is.EqualTo(1));
-        using (Slide open = EpSam.Imaging.Slides.Slide.Open(slide))
+        using (Slide open = Slide.Open(slide))
         {
             Tissue tissue = Tissue.Of(open);
             Assert.That(one.AllTissue.Value.Predicted, Is.EqualTo(tissue.Mask.Count(v => v != 0) * 64), "8 x 8 each");
@@ -166,15 +97,15 @@ public sealed class SlideEvaluationTests
     [Test]
     public void BadSlides_AreListed_TheRestIsJudged()
     {
-        SlideFolder good = Results("good", 0.9, Rectangle(0, 0, 100, 100));
-        string truth = Annotation("good", Rectangle(0, 0, 100, 100));
-        SlideFolder damaged = Results("damaged", 0.9), empty = Results("empty", 0.1);
+        SlideFolder good = _set.Results("good", 0.9, Rectangle(0, 0, 100, 100));
+        string truth = _set.Annotation("good", Rectangle(0, 0, 100, 100));
+        SlideFolder damaged = _set.Results("damaged", 0.9), empty = _set.Results("empty", 0.1);
         File.WriteAllText(damaged.Summary, "{");
         File.WriteAllText(empty.Mask, "no picture");
-        File.WriteAllText(In("truth", "broken.geojson"), "{}");
-        SlideFolder broken = Results("broken", 0.2);
+        File.WriteAllText(_set.In("truth", "broken.geojson"), "{}");
+        SlideFolder broken = _set.Results("broken", 0.2);
         SlideEvaluation all = SlideEvaluation.Of([(damaged, null, null), (good, null, truth), (empty, null, null),
-            (broken, null, In("truth", "broken.geojson"))]);
+            (broken, null, _set.In("truth", "broken.geojson"))]);
         Assert.That(all.Slides.Single().Mask.Dice, Is.EqualTo(1));
         Assert.That(all.Failed.Select(f => f.Name), Is.EqualTo(new[] { "damaged", "empty", "broken" }));
         Assert.That(all.Failed[0].Error, Does.Contain("slide.json").And.Contain("segment"));
@@ -184,9 +115,9 @@ public sealed class SlideEvaluationTests
     [Test]
     public void OtherSlide_IsRefused()
     {
-        SlideFolder results = Results("a", 0.9);
-        ImageWriter.WritePng(In("other.png"), new byte[3 * 700 * 800], 700, 800, 3);
-        SlideEvaluation all = SlideEvaluation.Of([(results, In("other.png"), null)]);
+        SlideFolder results = _set.Results("a", 0.9);
+        ImageWriter.WritePng(_set.In("other.png"), new byte[3 * 700 * 800], 700, 800, 3);
+        SlideEvaluation all = SlideEvaluation.Of([(results, _set.In("other.png"), null)]);
         Assert.That(all.Failed.Single().Error, Does.Contain("700 x 800").And.Contain("800 x 800"));
     }
 
@@ -194,8 +125,9 @@ public sealed class SlideEvaluationTests
     [TestCase(850, 900, "1 of 1 areas of tumour lie outside of the slide: is the annotation another slide's?")]
     public void AnnotationBeyondTheSlide_IsClippedAndSaid(double from, double to, string note)
     {
-        SlideFolder results = Results("a", 0.9, Rectangle(700, 700, 800, 800));
-        SlideEvaluation all = SlideEvaluation.Of([(results, null, Annotation("a", Rectangle(from, from, to, to)))]);
+        SlideFolder results = _set.Results("a", 0.9, Rectangle(700, 700, 800, 800));
+        string truth = _set.Annotation("a", Rectangle(from, from, to, to));
+        SlideEvaluation all = SlideEvaluation.Of([(results, null, truth)]);
         Assert.That(all.Notes.Single(), Does.Contain(note));
         Assert.That(all.Slides[0].Mask.True, Is.EqualTo(from < Side ? 2500 : 0));
     }
@@ -203,8 +135,8 @@ public sealed class SlideEvaluationTests
     [Test]
     public void Texts_SayTheSame()
     {
-        SlideFolder a = Results("a, \"b\"", 0.75, Rectangle(200, 200, 400, 400));
-        SlideEvaluation all = SlideEvaluation.Of([(a, null, Annotation("a", Rectangle(200, 200, 400, 300)))]);
+        SlideFolder a = _set.Results("a, \"b\"", 0.75, Rectangle(200, 200, 400, 400));
+        SlideEvaluation all = SlideEvaluation.Of([(a, null, _set.Annotation("a", Rectangle(200, 200, 400, 300)))]);
         List<string[]> rows = CsvText.Rows(SlideEvaluationText.Csv(all));
         Dictionary<string, string> row = rows[0].Zip(rows[1]).ToDictionary(c => c.First, c => c.Second);
         Assert.That((row["slide"], row["tumour"], row["precision"], row["recall"], row["true_pixels"]),
