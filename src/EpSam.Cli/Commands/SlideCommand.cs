@@ -11,6 +11,7 @@ using EpSam.Native.Runtime;
 using EpSam.Slides;
 using EpSam.Slides.Batch;
 using EpSam.Slides.Segment;
+using EpSam.Slides.Viewer;
 
 namespace EpSam.Cli.Commands;
 
@@ -92,6 +93,11 @@ internal static class SlideCommand
         reporter.Note($"{request.Slides.Count} {slides}{part}; {flags.Describe()}");
         if (parsed.GetValue(ShardOption) is null && Shard.Hint(Environment.GetEnvironmentVariable) is string variable)
             reporter.Note($"{variable} is set, but there is no --shard auto: this process works on all slides");
+        if (flags.Options.Viewer && SlideViewer.FindOpenSeadragon() is null)
+        {
+            reporter.Note("viewers lack openseadragon.min.js and say so: fetch it with cmake/get-openseadragon DIR and "
+                + $"set {ViewerOptions.OpenSeadragonVariable}=DIR");
+        }
     }
 
     static int Work(BatchRequest request, SlideEngine engine, Reporter reporter, CancellationToken cancel)

@@ -2,6 +2,7 @@
 using System.Text.Json;
 using System.Xml.Linq;
 using EpSam.Imaging;
+using EpSam.Imaging.Annotations;
 using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
 using EpSam.Slides.Segment;
@@ -48,8 +49,8 @@ public sealed class SlideViewerTests
         SlideViewer.Write(scene.Viewer, scene.Slide, scene.Results, scene.Summary, default);
         string script = File.ReadAllText(Path.Combine(scene.Viewer, "outlines.js"));
         JsonElement outlines = Value(script, "epsamOutlines");
-        var expected = EpSam.Imaging.Annotations.GeoJson.Read(scene.Results.GeoJson)
-            .SelectMany(a => a.Polygons).Select(p => p.Rings.Select(r => r.Select(q => (q.X, q.Y)).ToArray()).ToArray());
+        var expected = GeoJson.Read(scene.Results.GeoJson).SelectMany(a => a.Polygons)
+            .Select(p => p.Rings.Select(r => r.Select(q => (q.X, q.Y)).ToArray()).ToArray());
         Assert.That(outlines.EnumerateArray().Select(p => p.EnumerateArray().Select(Ring).ToArray()),
             Is.EqualTo(expected));
 
