@@ -183,8 +183,7 @@ internal sealed class SlideEngine(SlideFlags flags, GpuChoice choice, Reporter r
     {
         SlideModels models = _models ??= Open();
         using (OutputFolder.Filling(folder))
-        using (IWorkProgress progress = observer.Begin(file.Name, 0, "tiles"))
-            return SlideSegmenter.Run(models, flags.Options, file, folder, progress, cancel);
+            return SlideSegmenter.Run(models, flags.Options, file, folder, observer, cancel);
     }
 
     SlideModels Open()

@@ -1,5 +1,6 @@
 // epsam slide and epsam slide merge from the outside, with small untrained models on the virtual GPU: what is written,
 // kept, refused, and what a broken slide does to the others.
+using System.Diagnostics;
 using System.Text.Json;
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
@@ -117,12 +118,10 @@ public sealed class SlideCommandTests
         CommandLine merged = CommandLine.Run("slide", "merge", In("four"), "--json");
         Assert.That(merged.Code, Is.EqualTo(1), "one has failed");
         Assert.That(JsonDocument.Parse(merged.Output).RootElement.GetProperty("missing").GetArrayLength(), Is.Zero);
-        foreach (string path in Directory.GetFiles(In("one"), "*", SearchOption.AllDirectories))
-        {
-            string name = Path.GetRelativePath(In("one"), path);
-            if (name.StartsWith("log", StringComparison.Ordinal)) continue;
-            Assert.That(File.ReadAllBytes(In($"four/{name}")), Is.EqualTo(File.ReadAllBytes(path)), name);
-        }
+        string[] files = Files(In("one"));
+        Assert.That(Files(In("four")), Is.EqualTo(files));
+        foreach (string name in files)
+            Assert.That(File.ReadAllBytes(In($"four/{name}")), Is.EqualTo(File.ReadAllBytes(In($"one/{name}"))), name);
     }
 
     [Test]
@@ -131,15 +130,59 @@ public sealed class SlideCommandTests
         CommandLine run = CommandLine.Run("slide", Shared("slides/synth_0001.tif"), "--classifier",
             new RunFolder(Shared("run")).Classifier, "--sam", Shared("sam.safetensors"), "--mpp", "4", "--tile", "64",
             "--overlap", "0", "--points", "3", "--min-probability", "0", "--percentile", "60", "--no-viewer", "--gpu",
-            "virtual", "--precision", "bf16", "--out", In("out"));
+            "virtual", "--precision", "fp32", "--out", In("out"));
         Assert.That(run.Code, Is.Zero, run.Error);
         BatchManifest manifest = BatchManifest.Read(new BatchFolder(In("out")));
         JsonElement models = manifest.Settings.GetProperty("models");
         Assert.That(models.GetProperty("sam").GetProperty("path").GetString(), Is.EqualTo(Shared("sam.safetensors")));
-        Assert.That(models.GetProperty("precision").GetString(), Is.EqualTo("bf16"));
+        Assert.That(models.GetProperty("precision").GetString(), Is.EqualTo("fp32"));
         Assert.That(models.GetProperty("rule").GetProperty("percentile").GetDouble(), Is.EqualTo(60));
         Assert.That(models.GetProperty("side").GetInt32(), Is.EqualTo(64));
     }
+
+    // A process of its own, killed while it works on the second slide: the next does that one again, and only what was
+    // not done. Results are those of a run that was not killed.
+    [Test, Category("Slow")]
+    public void Killed_OnlyTheSlideAtHand_IsDoneAgain()
+    {
+        CommandLine made = CommandLine.Run("synth", "--out", In("three"), "--slides", "3", "--size", "900x800",
+            "--mpp", "1", "--normal", "0");
+        Assert.That(made.Code, Is.Zero, made.Error);
+        string[] arguments = ["slide", In("three"), "--run", Shared("run"), "--gpu", "virtual", "--maps-only",
+            "--min-probability", "0", "--no-viewer", "--out"];
+        CommandLine whole = CommandLine.Run([.. arguments, In("whole")]);
+        Assert.That(whole.Code, Is.Zero, whole.Error);
+
+        BatchFolder killed = new(In("killed"));
+        ProcessStartInfo start = new("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (string argument in (string[])[typeof(EpSam.Cli.Program).Assembly.Location, .. arguments, killed.Root])
+            start.ArgumentList.Add(argument);
+        using (Process process = Process.Start(start)!)
+        {
+            string second = Path.Combine(killed.Slides, ".synth_0002.tmp");
+            while (!Directory.Exists(second) && !process.HasExited) Thread.Sleep(1);
+            process.Kill();
+            process.WaitForExit();
+        }
+        string[] done = [.. Directory.GetDirectories(killed.Slides).Select(d => Path.GetFileName(d)!)
+            .Where(n => n[0] != '.').Order(StringComparer.Ordinal)];
+        Assert.That(done, Has.Length.InRange(1, 2), "it was killed in the middle");
+        DateTime kept = File.GetLastWriteTimeUtc(killed.Of("synth_0001").Mask);
+        CommandLine again = CommandLine.Run([.. arguments, killed.Root]);
+        Assert.That(again.Code, Is.Zero, again.Error);
+        Assert.That(File.GetLastWriteTimeUtc(killed.Of("synth_0001").Mask), Is.EqualTo(kept));
+        Assert.That(again.Output.Split('\n').Count(l => l.Contains("mm² of tissue", StringComparison.Ordinal)),
+            Is.EqualTo(3 - done.Length));
+        string[] files = Files(In("whole"));
+        Assert.That(Files(killed.Root), Is.EqualTo(files));
+        foreach (string name in files)
+            Assert.That(File.ReadAllBytes(In($"killed/{name}")), Is.EqualTo(File.ReadAllBytes(In($"whole/{name}"))),
+                name);
+    }
+
+    static string[] Files(string folder) => [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories)
+        .Select(f => Path.GetRelativePath(folder, f)).Where(f => !f.StartsWith("log", StringComparison.Ordinal))
+        .Order(StringComparer.Ordinal)];
 
     [TestCase("slide", "give slides")]
     [TestCase("slide a.svs", "give --out DIR")]
