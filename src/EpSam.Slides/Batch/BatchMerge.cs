@@ -6,6 +6,7 @@ using System.Text;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Pipeline;
 using EpSam.Slides.Segment;
+using EpSam.Slides.Viewer;
 
 namespace EpSam.Slides.Batch;
 
@@ -25,7 +26,7 @@ public static class BatchMerge
 
     sealed record Place(SlideFolder Folder, SlideRecord Record);
 
-    /// <summary>Writes slides.csv, tiles.csv, tumour.geojson and failed.csv.</summary>
+    /// <summary>Writes slides.csv, tiles.csv, tumour.geojson, failed.csv and index.html.</summary>
     /// <param name="from">Folders that slides were segmented to, with the same models and options.</param>
     /// <param name="to">Where to; may be one of them.</param>
     /// <param name="cancel">Ends it.</param>
@@ -50,6 +51,9 @@ public static class BatchMerge
             WriteOutlines(to, done, cancel);
             WriteText(to.FailedTable, failed.Values.Select(f => string.Join(',', CsvText.Field(f.Name),
                 CsvText.Field(f.File), CsvText.Field(f.Error))).Prepend("slide,file,error"));
+            ViewerIndex.Write(to.Page, done.Values.Select(p => (p.Record.Summary,
+                Relative(to, p.Folder.Viewer), Relative(to, p.Folder.Overlay))),
+                failed.Values.Select(f => (f.Name, f.Error)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -95,6 +99,10 @@ public static class BatchMerge
             }
         }
     }
+
+    // As the page names it, wherever the slide's folder is; null: there is none.
+    static string? Relative(BatchFolder to, string path) =>
+        Path.Exists(path) ? Path.GetRelativePath(to.Root, path).Replace('\\', '/') : null;
 
     // What a process that was killed has left of the files that are written here.
     static void RemoveLeft(BatchFolder to)

@@ -145,7 +145,7 @@ public sealed class SlideCommandTests
     [Test, Category("Slow")]
     public void Killed_OnlyTheSlideAtHand_IsDoneAgain()
     {
-        CommandLine made = CommandLine.Run("synth", "--out", In("three"), "--slides", "3", "--size", "900x800",
+        CommandLine made = CommandLine.Run("synth", "--out", In("three"), "--slides", "3", "--size", "700x600",
             "--mpp", "1", "--normal", "0");
         Assert.That(made.Code, Is.Zero, made.Error);
         string[] arguments = ["slide", In("three"), "--run", Shared("run"), "--gpu", "virtual", "--maps-only",
@@ -154,18 +154,14 @@ public sealed class SlideCommandTests
         Assert.That(whole.Code, Is.Zero, whole.Error);
 
         BatchFolder killed = new(In("killed"));
-        ProcessStartInfo start = new("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
-        foreach (string argument in (string[])[typeof(EpSam.Cli.Program).Assembly.Location, .. arguments, killed.Root])
-            start.ArgumentList.Add(argument);
-        using (Process process = Process.Start(start)!)
+        string[] done = [];
+        for (int tries = 10; done.Length is 0 or 3 && tries > 0; tries--) // on a busy machine the moment may be missed
         {
-            string second = Path.Combine(killed.Slides, ".synth_0002.tmp");
-            while (!Directory.Exists(second) && !process.HasExited) Thread.Sleep(1);
-            process.Kill();
-            process.WaitForExit();
+            RunFolder.Delete(killed.Root);
+            KillInTheMiddle([.. arguments, killed.Root], Path.Combine(killed.Slides, ".synth_0002.tmp"));
+            done = [.. Directory.GetDirectories(killed.Slides).Select(d => Path.GetFileName(d)!)
+                .Where(n => n[0] != '.').Order(StringComparer.Ordinal)];
         }
-        string[] done = [.. Directory.GetDirectories(killed.Slides).Select(d => Path.GetFileName(d)!)
-            .Where(n => n[0] != '.').Order(StringComparer.Ordinal)];
         Assert.That(done, Has.Length.InRange(1, 2), "it was killed in the middle");
         DateTime kept = File.GetLastWriteTimeUtc(killed.Of("synth_0001").Mask);
         CommandLine again = CommandLine.Run([.. arguments, killed.Root]);
@@ -178,6 +174,17 @@ public sealed class SlideCommandTests
         foreach (string name in files)
             Assert.That(File.ReadAllBytes(In($"killed/{name}")), Is.EqualTo(File.ReadAllBytes(In($"whole/{name}"))),
                 name);
+    }
+
+    static void KillInTheMiddle(string[] arguments, string sign)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (string argument in (string[])[typeof(EpSam.Cli.Program).Assembly.Location, .. arguments])
+            start.ArgumentList.Add(argument);
+        using Process process = Process.Start(start)!;
+        while (!Directory.Exists(sign) && !process.HasExited) Thread.Sleep(1);
+        process.Kill();
+        process.WaitForExit();
     }
 
     static string[] Files(string folder) => [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories)

@@ -114,6 +114,8 @@ public sealed class BatchMergeTests
         Merge(_rig.Out("one"));
         MergedBatch four = Merge(_rig.Out("four"));
         MergedBatch apart = Merge(_rig.Out("all"), _rig.Out("of3"), _rig.Out("of1"), _rig.Out("of0"), _rig.Out("of2"));
+        Assert.That(File.ReadAllText(_rig.Out("four").Page), Is.EqualTo(File.ReadAllText(_rig.Out("one").Page)));
+        Assert.That(File.ReadAllText(_rig.Out("all").Page), Does.Contain("../of").And.Contain("cut off"));
         foreach (MergedBatch merged in new[] { four, apart })
         {
             Assert.That((merged.Done.Count, merged.Failed.Count, merged.Missing.Count), Is.EqualTo((7, 1, 0)));

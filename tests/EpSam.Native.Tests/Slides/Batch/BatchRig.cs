@@ -52,6 +52,7 @@ internal sealed class BatchRig : IDisposable
         File.WriteAllText(results.GeoJson, "{\"type\":\"FeatureCollection\",\"features\":[{\"type\":\"Feature\","
             + "\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[" + size + ".5,0],[0,1e2],[0,0]]]},"
             + "\"properties\":{\"objectType\":\"annotation\",\"measurements\":{\"properties\":1}}}]}");
+        File.WriteAllText(results.Overlay, "a picture");
         Segmented.Add(file.Name);
         return new SlideSummary
         {
