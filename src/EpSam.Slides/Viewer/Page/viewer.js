@@ -141,7 +141,7 @@
     context.globalAlpha = outlineLayer.opacity;
     context.lineJoin = "round";
     const isSeen = outlines.map((o) => o.left <= right && o.right >= left && o.top <= bottom && o.bottom >= top);
-    for (const [colour, wide] of [["rgba(0, 0, 0, .55)", 4], [lineColour, 2]]) {
+    for (const [colour, wide] of [["rgba(0, 0, 0, .5)", 3.5], [lineColour, 1.75]]) {
       context.strokeStyle = colour;
       context.lineWidth = wide / s;
       all.forEach((path, i) => { if (isSeen[i]) context.stroke(path); });

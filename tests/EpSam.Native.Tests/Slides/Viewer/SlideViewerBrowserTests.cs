@@ -6,6 +6,7 @@ using System.Net;
 using EpSam.Imaging;
 using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
+using EpSam.Slides.Segment;
 using EpSam.Slides.Viewer;
 
 namespace EpSam.Native.Tests.Slides.Viewer;
@@ -82,6 +83,38 @@ public sealed class SlideViewerBrowserTests
         Assert.That(text, Does.Contain("openseadragon.min.js is missing").And.Contain("cmake/get-openseadragon"));
         Assert.That(browser.Run("document.body.innerText").GetString(), Does.Contain("mm²"), "figures are there");
         Assert.That(browser.Complaints.Where(c => !c.Contains("ERR_FILE_NOT_FOUND")), Is.Empty);
+    }
+
+    [Test]
+    public void Index_AClickOnAHead_SortsTheSlides()
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(_scene!.Results.Root, "index")).FullName;
+        ImageWriter.WritePng(Path.Combine(folder, "overlay.png"), new SlideView(_scene.Slide, 8).Read(0, 0, 325, 237));
+        SlideSummary Slide(string name, double tumour, int regions) =>
+            _scene.Summary with { Name = name, File = $"{name}.svs", TumourMm2 = tumour, Regions = regions };
+        ViewerIndex.Write(Path.Combine(folder, "index.html"),
+        [
+            (Slide("b 10", 0.2, 7), "b 10/viewer", "overlay.png"), (Slide(Name, 0.12, 1200), "c/viewer", "overlay.png"),
+            (Slide("b 9", 0, 0), null, "overlay.png"),
+        ],
+        [("gone", "/data/gone.svs: Could not find file")]);
+        using Browser browser = Browser.StartOrSkip(Width, Height);
+        browser.Open(new Uri(Path.Combine(folder, "index.html")).AbsoluteUri);
+        Assert.That(Order(), Is.EqualTo("b 10|Zervix|b 9"));
+        Click(0);
+        Assert.That(Order(), Is.EqualTo("b 9|b 10|Zervix"), "by name, numbers as numbers");
+        Click(4);
+        Assert.That(Order(), Is.EqualTo("Zervix|b 10|b 9"), "most regions first");
+        Click(4);
+        Assert.That(Order(), Is.EqualTo("b 9|b 10|Zervix"));
+        Click(1);
+        Assert.That(Order(), Is.EqualTo("b 10|Zervix|b 9"), "most tumour first");
+        Save(browser, "viewer-index");
+        Assert.That(browser.Complaints, Is.Empty, string.Join('\n', browser.Complaints));
+
+        string Order() => browser.Run("[...document.querySelectorAll('tbody tr')]"
+            + ".map(r => r.cells[1].dataset.value.split(' <')[0]).join('|')").GetString()!;
+        void Click(int column) => browser.Run($"document.querySelectorAll('th button')[{column}].click()");
     }
 
     // 1: the slide alone is the slide. Its pixels are compared as the means of squares.
