@@ -59,7 +59,7 @@ public static class SlideViewer
     static ViewerLayer WriteSlide(string folder, Slide slide, SlideSummary summary, ViewerOptions options,
         CancellationToken cancel)
     {
-        double downsample = options.Downsample ?? summary.Downsample;
+        double downsample = options.Downsample ?? Math.Max(1, summary.Downsample); // there is nothing finer
         SlideView view = new(slide, downsample);
         while (view.Width * view.Height > options.MaxPixels) view = new SlideView(slide, downsample *= 2);
         DeepZoomLevels levels = new(view.Width, view.Height);

@@ -106,7 +106,7 @@ public static class ViewerIndex
         .picture img{display:block;width:118px;height:88px;object-fit:contain;background:#26282c;border-radius:5px}
         th button{all:unset;cursor:pointer;color:var(--soft);font-size:12.5px;font-weight:600;white-space:nowrap}
         th button:hover{color:var(--text)} th span{font-weight:400}
-        th button::after{content:"";display:inline-block;width:1.1em;text-align:right}
+        th button::after{content:"";position:absolute;margin-left:4px}
         th[aria-sort=ascending] button::after{content:"↑"} th[aria-sort=descending] button::after{content:"↓"}
         :focus-visible,th button:focus-visible{outline:2px solid var(--accent);outline-offset:3px;border-radius:3px}
         a{color:var(--accent);text-decoration:none;font-weight:600} a:hover{text-decoration:underline}

@@ -6,7 +6,7 @@ public sealed record ViewerOptions
     /// <summary>The environment variable that says where OpenSeadragon is.</summary>
     public const string OpenSeadragonVariable = "EPSAM_OPENSEADRAGON";
 
-    /// <summary>Pixels of level 0 to one of the finest tiles; null: those of the mask.</summary>
+    /// <summary>Pixels of level 0 to one of the finest tiles; null: those of the mask, at least 1.</summary>
     public double? Downsample { get; init; }
 
     /// <summary>A slide that would have more pixels in its finest tiles is shown at half the resolution, or less.

@@ -140,11 +140,13 @@
     context.setTransform(s * ratio, 0, 0, s * ratio, corner.x * ratio, corner.y * ratio);
     context.globalAlpha = outlineLayer.opacity;
     context.lineJoin = "round";
-    const isSeen = outlines.map((o) => o.left <= right && o.right >= left && o.top <= bottom && o.bottom >= top);
-    for (const [colour, wide] of [["rgba(0, 0, 0, .5)", 3.5], [lineColour, 1.75]]) {
+    const isSeen = (o) => o.left <= right && o.right >= left && o.top <= bottom && o.bottom >= top;
+    const isSmall = outlines.map((o) => Math.max(o.right - o.left, o.bottom - o.top) * s < 16); // a thin line alone
+    const strokes = [["rgba(0, 0, 0, .5)", 3.5, false], [lineColour, 1.75, false], [lineColour, 0.9, true]];
+    for (const [colour, wide, small] of strokes) {
       context.strokeStyle = colour;
       context.lineWidth = wide / s;
-      all.forEach((path, i) => { if (isSeen[i]) context.stroke(path); });
+      outlines.forEach((o, i) => { if (isSmall[i] === small && isSeen(o)) context.stroke(all[i]); });
     }
   }
 
