@@ -63,22 +63,13 @@ public sealed class SlideSegmenter
     /// <exception cref="SlideException">It does not tell how large its pixels are.</exception>
     /// <exception cref="IOException">The slide cannot be read, or results cannot be written.</exception>
     public static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
-        IRunObserver observer, CancellationToken cancel) =>
-        Run(models, options, file, folder, tiles => observer.Begin(file.Name, tiles, "tiles"), cancel);
-
-    /// <summary>The same with a progress that has begun.</summary>
-    public static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
-        IWorkProgress progress, CancellationToken cancel) =>
-        Run(models, options, file, folder, _ => progress, cancel);
-
-    static SlideSummary Run(SlideModels models, SlideOptions options, SlideFile file, string folder,
-        Func<long, IWorkProgress> begin, CancellationToken cancel)
+        IRunObserver observer, CancellationToken cancel)
     {
         options.Check();
         if (models.Tile != options.Tile || (models.Report.SamSha256 is null) != options.MapsOnly)
             throw new ArgumentException("the models were loaded for other options");
         using Slide slide = Slide.Open(file.Path);
-        return Run(models, options, slide, file, folder, begin, cancel);
+        return Run(models, options, slide, file, folder, tiles => observer.Begin(file.Name, tiles, "tiles"), cancel);
     }
 
     internal static SlideSummary Run(ISlideModels models, SlideOptions options, Slide slide, SlideFile file,

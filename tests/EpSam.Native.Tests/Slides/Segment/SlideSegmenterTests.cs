@@ -222,6 +222,36 @@ public sealed class SlideSegmenterTests
         Assert.That(Directory.GetFiles(_folder, "*.tif", SearchOption.AllDirectories), Is.Empty);
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public void Segment_DamagedFile_FailsWithItsName(bool isCut)
+    {
+        VipsLibrary.RequireOrSkip();
+        string path = Path.Combine(_folder, "größe 1.tif");
+        PyramidOptions layout = new() { Mpp = 0.5, Compression = PyramidCompression.Jpeg };
+        using (PyramidWriter writer = new(path, 600, 600, 3, layout))
+        {
+            byte[] tile = new byte[3 * 256 * 256];
+            for (int i = 0; i < 9; i++)
+            {
+                for (int p = 0; p < tile.Length; p++) tile[p] = (byte)(p % 3 == 0 ? 200 + p % 37 : 40 + p % 50);
+                writer.WriteTile(i % 3, i / 3, tile);
+            }
+            writer.Complete();
+        }
+        byte[] bytes = File.ReadAllBytes(path);
+        if (isCut) bytes = bytes[..(bytes.Length / 2)];
+        else bytes.AsSpan(bytes.Length / 4, bytes.Length / 2).Clear();
+        File.WriteAllBytes(path, bytes);
+        Exception thrown = Assert.Catch(() =>
+        {
+            using Slide slide = EpSam.Imaging.Slides.Slide.Open(path);
+            Run(new FakeModels(), Options, slide);
+        })!;
+        Assert.That(thrown, Is.InstanceOf<ImagingException>(), thrown.ToString());
+        Assert.That(thrown.Message, Does.Contain("größe 1.tif"));
+    }
+
     [Test]
     public void Segment_Cancelled_EndsBetweenTiles()
     {
