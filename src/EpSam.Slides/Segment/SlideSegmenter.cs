@@ -43,8 +43,10 @@ public sealed class SlideSegmenter
     {
         (_models, _options, _slide, _file, _folder) = (models, options, slide, file, new SlideFolder(folder));
         (_begin, _cancel) = (begin, cancel);
-        _mpp = SlideView.MppOf(slide, options.SlideMpp);
-        _view = SlideView.AtMpp(slide, options.Mpp, options.SlideMpp);
+        // for those that do not tell: one value for many slides must not change the scale of others
+        double? given = slide.MppX is not null && slide.MppY is not null ? null : options.SlideMpp;
+        _mpp = SlideView.MppOf(slide, given);
+        _view = SlideView.AtMpp(slide, options.Mpp, given);
         if (_view.Width > int.MaxValue / 2 || _view.Height > int.MaxValue / 2)
             throw new SlideException($"{file.Path} is too large at {options.Mpp} micrometres a pixel");
         _tissue = Tissue.Of(slide, cancel: cancel);
