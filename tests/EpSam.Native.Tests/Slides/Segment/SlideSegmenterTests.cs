@@ -208,6 +208,9 @@ public sealed class SlideSegmenterTests
         Assert.That(thrown.Message, Does.Contain("memory.svs").And.Contain("--slide-mpp"));
         SlideSummary summary = Run(new FakeModels(), Options with { SlideMpp = 0.25 }, slide, "given");
         Assert.That((summary.Mpp, summary.Downsample), Is.EqualTo((0.25, 2.0)));
+        using MemorySlide known = Slide(100, mpp: 0.5);
+        summary = Run(new FakeModels(), Options with { SlideMpp = 0.25 }, known, "known");
+        Assert.That(summary.Mpp, Is.EqualTo(0.5), "one value for many slides is for those that do not tell");
     }
 
     [Test]
