@@ -10,7 +10,8 @@ namespace EpSam.Native.Tests.Slides.Viewer;
 /// <summary>One page of a browser.</summary>
 internal sealed class Browser : IDisposable
 {
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    // Turns of waiting, not time: a process that is stopped meanwhile, or gets no core, has not waited.
+    const int Patience = 3000, TurnMilliseconds = 20;
     static readonly string[] Names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
     readonly Process _process;
@@ -49,7 +50,7 @@ internal sealed class Browser : IDisposable
         Browser browser = new(process, profile);
         try
         {
-            browser.Connect().Wait(Patience);
+            browser.Connect().GetAwaiter().GetResult();
             browser.Resize(width, height);
         }
         catch
@@ -85,12 +86,11 @@ internal sealed class Browser : IDisposable
     /// <summary>Waits until an expression is true.</summary>
     public void WaitFor(string expression)
     {
-        Stopwatch time = Stopwatch.StartNew();
-        while (Run($"!!({expression})").ValueKind != JsonValueKind.True)
+        for (int turn = 0; Run($"!!({expression})").ValueKind != JsonValueKind.True; turn++)
         {
-            if (time.Elapsed > Patience)
+            if (turn == Patience)
                 throw new TimeoutException($"still not true: {expression}; the page: {string.Join("; ", Complaints)}");
-            Thread.Sleep(20);
+            Thread.Sleep(TurnMilliseconds);
         }
     }
 
@@ -136,23 +136,22 @@ internal sealed class Browser : IDisposable
     async Task Connect()
     {
         string file = Path.Combine(_profile, "DevToolsActivePort");
-        Stopwatch time = Stopwatch.StartNew();
         string[] lines = [];
-        while (lines.Length < 2)
+        for (int turn = 0; lines.Length < 2; turn++)
         {
             if (_process.HasExited) throw new InvalidOperationException($"the browser ended: {_process.ExitCode}");
-            if (time.Elapsed > Patience) throw new TimeoutException("the browser does not open its port");
-            await Task.Delay(20);
+            if (turn == Patience) throw new TimeoutException("the browser does not open its port");
+            await Task.Delay(TurnMilliseconds);
             if (File.Exists(file)) lines = await File.ReadAllLinesAsync(file);
         }
         using HttpClient http = new();
         JsonElement page = default;
-        while (page.ValueKind == JsonValueKind.Undefined)
+        for (int turn = 0; page.ValueKind == JsonValueKind.Undefined; turn++)
         {
             string list = await http.GetStringAsync($"http://127.0.0.1:{lines[0]}/json/list");
             page = JsonSerializer.Deserialize<JsonElement>(list).EnumerateArray()
                 .FirstOrDefault(t => t.GetProperty("type").GetString() == "page");
-            if (time.Elapsed > Patience) throw new TimeoutException("the browser has no page");
+            if (turn == Patience) throw new TimeoutException("the browser has no page");
         }
         await _socket.ConnectAsync(new Uri(page.GetProperty("webSocketDebuggerUrl").GetString()!), _end.Token);
         _ = Task.Run(Receive);
@@ -166,7 +165,8 @@ internal sealed class Browser : IDisposable
         _open[id] = answer;
         byte[] message = JsonSerializer.SerializeToUtf8Bytes(new { id, method, @params = parameters });
         lock (_socket) _socket.SendAsync(message, WebSocketMessageType.Text, true, _end.Token).Wait();
-        if (!answer.Task.Wait(Patience)) throw new TimeoutException($"no answer to {method}");
+        for (int turn = 0; !answer.Task.Wait(TurnMilliseconds); turn++)
+            if (turn == Patience) throw new TimeoutException($"no answer to {method}");
         return answer.Task.Result;
     }
 
