@@ -67,6 +67,7 @@ internal static class Program
         EvaluateCommand.Create(),
         TrainCommand.Create(),
         SynthCommand.Create(),
+        DemoCommand.Create(),
         PrepareCommand.Create(),
         SlideCommand.Create(),
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },

@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.Globalization;
 using EpSam.Native.Checkpoints;
 using EpSam.Native.Models.Sam;
+using EpSam.Native.Nn;
 using EpSam.Native.Tensors;
 
 namespace EpSam.Cli.Commands;
@@ -22,13 +23,18 @@ internal static class InitCommand
     {
         HelpName = "F.safetensors", Required = true, Description = "the file to write",
     };
+    static readonly Option<string> Start = new("--start")
+    {
+        HelpName = "reference|local", DefaultValueFactory = _ => "reference", Description =
+            "as the reference begins; or such that a mask decoder trained from nothing learns to use its points soon",
+    };
     static readonly Option<int> Seed = new("--seed") { HelpName = "N", Description = "other seeds give other weights" };
 
     public static Command Create()
     {
         Command command = new("init", "Write an untrained SAM, to try commands with or to train from scratch.")
         {
-            Model, Out, Seed, SamFlags.Quiet,
+            Model, Out, Start, Seed, SamFlags.Quiet,
         };
         command.SetAction(Run);
         return command;
@@ -36,13 +42,16 @@ internal static class InitCommand
 
     static int Run(ParseResult parsed)
     {
-        string model = parsed.GetValue(Model)!, path = parsed.GetRequiredValue(Out);
+        string model = parsed.GetValue(Model)!, path = parsed.GetRequiredValue(Out), start = parsed.GetValue(Start)!;
+        if (start is not ("reference" or "local"))
+            throw UserError.Usage($"--start {start}: expected reference or local");
         int seed = parsed.GetValue(Seed);
         SamConfig config = ModelName.Read(model);
         if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
             throw UserError.Usage($"--out {path}: expected a name that ends with .safetensors");
         OutputFiles.RequireWritable(path);
-        UntrainedSam source = Make(model, config, seed);
+        IParameterSource source = Make(model, config, seed);
+        if (start == "local") source = new LocalStart(source, config);
         CancellationToken cancel = Invocation.CancelOf(parsed);
         List<TensorEntry> entries = [];
         foreach (string name in source.Names)
@@ -53,7 +62,8 @@ internal static class InitCommand
             source.Read(name, values);
             entries.Add(new TensorEntry(name, [.. Enumerable.Range(0, shape.Rank).Select(i => shape[i])], values));
         }
-        string note = string.Create(CultureInfo.InvariantCulture, $"random initialisation of {model}, seed {seed}");
+        string note = string.Create(CultureInfo.InvariantCulture,
+            $"random initialisation of {model}, seed {seed}{(start == "local" ? ", local start" : "")}");
         using StateDict file = new(entries, [KeyValuePair.Create(Untrained, (object?)note)]);
         try
         {
