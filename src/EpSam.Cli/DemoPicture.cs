@@ -27,7 +27,8 @@ internal static class DemoPicture
         byte[] truth = areas.Mask(0, 0, view.Downsample, height, width);
         TumourAreas outlines = TumourAreas.Read(new BatchFolder(recipe.Results).Of(file.Name).GeoJson);
         byte[] found = outlines.Mask(0, 0, view.Downsample, height, width);
-        byte[][] parts = [plain, Painted(plain, truth, height, width, True), Painted(plain, found, height, width, Found)];
+        byte[][] parts =
+            [plain, Painted(plain, truth, height, width, True), Painted(plain, found, height, width, Found)];
         int whole = parts.Length * width + (parts.Length - 1) * Gap;
         byte[] rgb = new byte[3 * whole * height];
         Array.Fill(rgb, White);

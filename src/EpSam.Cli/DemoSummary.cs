@@ -42,8 +42,9 @@ internal static class DemoSummary
               epsam train --data patches --sam sam_vit_b_01ec64.pth --out run
               epsam slide NEW_SLIDES --run run --out results
               epsam slide evaluate results --slides NEW_SLIDES
-            and open results/index.html. sam_vit_b_01ec64.pth is Meta AI's published checkpoint; the SAM of this demo has
-            learnt nothing. epsam plan train says how much device memory that takes, epsam doctor what there is.
+            and open results/index.html. sam_vit_b_01ec64.pth is Meta AI's published checkpoint; the SAM of this demo
+            had learnt nothing before. epsam plan train says how much device memory that takes, epsam doctor what there
+            is.
             """);
     }
 
