@@ -31,6 +31,12 @@ public sealed class OutlineTracer(int width, int height)
     readonly Stack<int> _free = new();
     readonly List<int> _parent = [];                // of regions: the one that it turned out to be part of
     readonly List<Ring> _outer = [], _holes = [];
+
+    // While a ring is cut: what is left of it, and the points that it may come back to, in order and by place.
+    readonly List<SlidePoint> _open = [];
+    readonly Stack<SlidePoint> _order = new();
+    readonly Dictionary<SlidePoint, int> _seen = [];
+
     int _used, _row;
     bool _isFinished;
 
@@ -245,30 +251,29 @@ public sealed class OutlineTracer(int width, int height)
     // A ring's points, its nodes given back; cut where it comes back to a point, so that parts touch but do not cross.
     List<SlidePoint[]> Simple(int start, int count)
     {
-        List<SlidePoint[]> rings = [];
-        List<SlidePoint> open = new(count);
-        Dictionary<SlidePoint, int> seen = [];     // points that a ring may come back to
-        Stack<SlidePoint> order = new();           // the same, the last one on top
+        List<SlidePoint[]> rings = new(1);
         for (int at = start, left = count; left > 0; left--)
         {
             Node node = _nodes[at];
             SlidePoint point = new(node.X, node.Y);
-            if (node.IsPinch && seen.TryGetValue(point, out int from))
+            if (node.IsPinch && _seen.TryGetValue(point, out int from))
             {
-                rings.Add([.. open[from..]]);
-                open.RemoveRange(from, open.Count - from);
-                while (order.Peek() != point) seen.Remove(order.Pop());
+                rings.Add([.. _open[from..]]);
+                _open.RemoveRange(from, _open.Count - from);
+                while (_order.Peek() != point) _seen.Remove(_order.Pop());
             }
             else if (node.IsPinch)
             {
-                seen[point] = open.Count;
-                order.Push(point);
+                _seen[point] = _open.Count;
+                _order.Push(point);
             }
-            open.Add(point);
+            _open.Add(point);
             _free.Push(at);
             at = node.Next;
         }
-        rings.Add([.. open]);
+        rings.Add([.. _open]);
+        _open.Clear();
+        while (_order.TryPop(out SlidePoint point)) _seen.Remove(point); // one by one: clearing costs its capacity
         return rings;
     }
 }
