@@ -10,8 +10,6 @@ namespace EpSam.Cli.Commands;
 
 internal static class SlideEvaluateCommand
 {
-    const int Shares = 1000; // of the work, on the bar
-
     static readonly Argument<string> Folder = new("OUT")
     {
         Description = "the folder that epsam slide has written to (its --out), or that of one slide in it",
@@ -63,7 +61,7 @@ internal static class SlideEvaluateCommand
         SlideEvaluation? evaluation = null;
         reporter.Work(() =>
         {
-            using Reporter.Stage stage = reporter.Begin("slides", Shares, "thousandths");
+            using Reporter.Stage stage = reporter.Begin("slides", 100, "%");
             evaluation = SlideEvaluation.Of(found.Slides, GroupsOf(parsed), stage, Invocation.CancelOf(parsed));
         });
         foreach (string note in evaluation!.Notes) reporter.Note(note);

@@ -1,6 +1,7 @@
 // What colour alone tells about pixels: one channel, smoothed, against one threshold. The best of all channels,
 // amounts of smoothing, thresholds and directions is chosen with the truth of the very images that it is judged on, so
 // that its figures are the most that such a rule can have: an unfair advantage that learned masks have to beat.
+using System.Buffers;
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Pipeline;
@@ -37,7 +38,9 @@ public sealed record ColourThreshold(ColourChannel Channel, int Smoothing, int T
     /// <summary>The mask of an image, 0 and 1.</summary>
     public byte[] Mask(ReadOnlySpan<byte> rgb, int height, int width)
     {
-        ushort[] levels = Smoothed(Of(rgb, Channel), height, width, Smoothing);
+        ushort[] levels = new ushort[rgb.Length / 3];
+        Of(rgb, Channel, levels);
+        Smooth(levels, Smoothing > 0 ? new ushort[levels.Length] : [], height, width, Smoothing);
         byte[] mask = new byte[levels.Length];
         for (int i = 0; i < mask.Length; i++) mask[i] = levels[i] >= Threshold == IsAbove ? (byte)1 : (byte)0;
         return mask;
@@ -58,15 +61,18 @@ public sealed record ColourThreshold(ColourChannel Channel, int Smoothing, int T
     }
 
     /// <summary>A channel, 0 to 255 in sixty-fourths.</summary>
-    internal static ushort[] Of(ReadOnlySpan<byte> rgb, ColourChannel channel)
+    internal static void Of(ReadOnlySpan<byte> rgb, ColourChannel channel, Span<ushort> levels)
     {
-        ushort[] levels = new ushort[rgb.Length / 3];
         if (channel == ColourChannel.Saturation)
         {
-            byte[] saturation = new byte[levels.Length];
-            CvHsv.Saturation(rgb, saturation);
-            for (int i = 0; i < levels.Length; i++) levels[i] = (ushort)(saturation[i] * Scale);
-            return levels;
+            Span<byte> saturation = stackalloc byte[256];
+            for (int i = 0; i < levels.Length; i++)
+            {
+                int at = i % saturation.Length, count = Math.Min(saturation.Length, levels.Length - i);
+                if (at == 0) CvHsv.Saturation(rgb.Slice(3 * i, 3 * count), saturation[..count]);
+                levels[i] = (ushort)(saturation[at] * Scale);
+            }
+            return;
         }
         for (int i = 0; i < levels.Length; i++)
         {
@@ -80,20 +86,16 @@ public sealed record ColourThreshold(ColourChannel Channel, int Smoothing, int T
                 _ => (r - b) * (Scale / 2) + 128 * Scale - Scale / 2,
             });
         }
-        return levels;
     }
 
-    /// <summary>Three means over squares one after the other.</summary>
-    internal static ushort[] Smoothed(ushort[] levels, int height, int width, int radius)
+    /// <summary>Three means over squares one after the other, in place; <paramref name="other"/> is as large.</summary>
+    internal static void Smooth(ushort[] levels, ushort[] other, int height, int width, int radius)
     {
-        if (radius == 0) return levels;
-        ushort[] a = [.. levels], b = new ushort[levels.Length];
-        for (int pass = 0; pass < 3; pass++)
+        for (int pass = 0; pass < (radius == 0 ? 0 : 3); pass++)
         {
-            for (int y = 0; y < height; y++) Means(a, b, y * width, 1, width, radius);
-            for (int x = 0; x < width; x++) Means(b, a, x, width, height, radius);
+            for (int y = 0; y < height; y++) Means(levels, other, y * width, 1, width, radius);
+            for (int x = 0; x < width; x++) Means(other, levels, x, width, height, radius);
         }
-        return a;
     }
 
     // Means of 2·radius + 1 values of a line; its ends are repeated outwards.
@@ -147,10 +149,13 @@ public sealed class ColourThresholdSearch
     internal void Add(byte[] rgb, byte[] truth, int height, int width, Crop part, byte[]? within)
     {
         Images++;
-        Parallel.ForEach(_sums, sums =>
+        ParallelOptions cores = new() { MaxDegreeOfParallelism = Environment.ProcessorCount }; // each has its buffers
+        Parallel.ForEach(_sums, cores, sums =>
         {
-            ushort[] levels = ColourThreshold.Smoothed(
-                ColourThreshold.Of(rgb, sums.Channel), height, width, sums.Smoothing);
+            int pixels = height * width;
+            ushort[] levels = ArrayPool<ushort>.Shared.Rent(pixels), other = ArrayPool<ushort>.Shared.Rent(pixels);
+            ColourThreshold.Of(rgb, sums.Channel, levels.AsSpan(0, pixels));
+            ColourThreshold.Smooth(levels, other, height, width, sums.Smoothing);
             int[] all = new int[Steps], set = new int[Steps];
             for (int y = part.Y; y < part.Y + part.Height; y++)
                 for (int i = y * width + part.X, end = i + part.Width; i < end; i++)
@@ -160,6 +165,8 @@ public sealed class ColourThresholdSearch
                     all[step]++;
                     if (truth[i] != 0) set[step]++;
                 }
+            ArrayPool<ushort>.Shared.Return(levels);
+            ArrayPool<ushort>.Shared.Return(other);
             Add(sums, all, set);
         });
     }

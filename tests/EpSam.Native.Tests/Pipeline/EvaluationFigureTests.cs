@@ -145,7 +145,8 @@ public sealed class EvaluationFigureTests
         impulse[Middle * Side + Middle] = ushort.MaxValue;
         for (int i = 1; i < Side; i++) impulse[Middle * Side + i] = ushort.MaxValue;   // a row: smoothed across
         impulse[Middle * Side] = ushort.MaxValue;
-        ushort[] smooth = ColourThreshold.Smoothed(impulse, Side, Side, radius);
+        ushort[] smooth = [.. impulse];
+        ColourThreshold.Smooth(smooth, new ushort[smooth.Length], Side, Side, radius);
         double sum = 0, square = 0;
         for (int y = 0; y < Side; y++)
         {
