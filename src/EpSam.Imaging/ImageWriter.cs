@@ -12,10 +12,14 @@ public static unsafe class ImageWriter
 {
     const string Png = "pngsave_buffer";
 
-    /// <summary>PNG in memory.</summary>
+    /// <summary>PNG in memory; <paramref name="effort"/> is zlib's, from 0 (not compressed) to 9.</summary>
     /// <exception cref="ImagingException">libvips is missing or refuses.</exception>
-    public static byte[] EncodePng(ReadOnlySpan<byte> pixels, int width, int height, int channels) =>
-        Encode(Png, pixels, width, height, channels, ("compression", "6"), ("strip", "true"));
+    public static byte[] EncodePng(ReadOnlySpan<byte> pixels, int width, int height, int channels, int effort = 6)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(effort);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(effort, 9);
+        return Encode(Png, pixels, width, height, channels, ("compression", $"{effort}"), ("strip", "true"));
+    }
 
     /// <summary>JPEG in memory, without chroma subsampling from quality 90 on.</summary>
     /// <exception cref="ImagingException">libvips is missing or refuses; JPEG ends at 65,535 a side.</exception>

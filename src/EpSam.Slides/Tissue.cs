@@ -18,7 +18,7 @@ public sealed record Tissue(byte[] Mask, int Height, int Width, double Downsampl
     public const double EpSamDownsample = 16;
 
     const long MostPixels = 1 << 25;
-    const int BandRows = 256;
+    const int BandRows = 64;
 
     /// <summary>Finds the tissue. The slide is read in bands.</summary>
     /// <exception cref="ImagingException">The slide cannot be decoded.</exception>

@@ -3,7 +3,6 @@
 // nothing outside the file is opened.
 using System.Globalization;
 using System.Xml;
-using System.Xml.Linq;
 
 namespace EpSam.Imaging.Annotations;
 
@@ -31,13 +30,22 @@ public static class AsapXml
         try
         {
             using XmlReader reader = XmlReader.Create(stream, settings);
-            XElement root = XElement.Load(reader, LoadOptions.SetLineInfo);
-            if (root.Name.LocalName != "ASAP_Annotations")
+            reader.MoveToContent();
+            if (reader.LocalName != "ASAP_Annotations")
             {
                 throw new AnnotationException(
-                    $"{name}: the outermost element is {root.Name.LocalName}, expected ASAP_Annotations");
+                    $"{name}: the outermost element is {reader.LocalName}, expected ASAP_Annotations");
             }
-            return [.. (root.Element("Annotations")?.Elements("Annotation") ?? []).Select(a => Parse(a, name))];
+            List<Annotation> annotations = [];
+            bool isAmongThem = false;
+            while (reader.Read())
+            {
+                if (reader.NodeType != XmlNodeType.Element) continue;
+                if (reader.Depth == 1) isAmongThem = reader.LocalName == "Annotations";
+                else if (isAmongThem && reader.Depth == 2 && reader.LocalName == "Annotation")
+                    annotations.Add(Parse(reader, name));
+            }
+            return annotations;
         }
         catch (XmlException e)
         {
@@ -104,16 +112,12 @@ public static class AsapXml
         return annotation.Polygons.Count > 0 ? annotation.Polygons.Select(p => p.Outer) : [annotation.Points];
     }
 
-    static Annotation Parse(XElement element, string name)
+    // From an annotation's beginning to its end, coordinate by coordinate: outlines may have a hundred thousand.
+    static Annotation Parse(XmlReader reader, string name)
     {
-        SlidePoint[] points =
-        [
-            .. (element.Element("Coordinates")?.Elements("Coordinate") ?? [])
-                .Select((c, i) => (Order: Order(c, i, name), At: new SlidePoint(Number(c, "X", name),
-                    Number(c, "Y", name))))
-                .OrderBy(c => c.Order).Select(c => c.At),
-        ];
-        string type = (string?)element.Attribute("Type") ?? "";
+        string type = reader.GetAttribute("Type") ?? "", title = reader.GetAttribute("Name") ?? "";
+        string group = reader.GetAttribute("PartOfGroup") ?? "None";
+        int line = Line(reader), depth = reader.Depth;
         AnnotationKind kind = type.ToUpperInvariant() switch
         {
             "POLYGON" => AnnotationKind.Polygon,
@@ -121,29 +125,36 @@ public static class AsapXml
             "SPLINE" => AnnotationKind.Spline,
             "DOT" => AnnotationKind.Dot,
             "POINTSET" => AnnotationKind.PointSet,
-            _ => throw At(element, name, $"type '{type}'; ASAP has Polygon, Rectangle, Spline, Dot and PointSet"),
+            _ => throw At(line, name, $"type '{type}'; ASAP has Polygon, Rectangle, Spline, Dot and PointSet"),
         };
+        List<(double Order, SlidePoint At)> read = [];
+        for (bool more = !reader.IsEmptyElement; more;)
+        {
+            more = reader.Read() && reader.Depth > depth;
+            if (more && reader.NodeType == XmlNodeType.Element && reader.LocalName == "Coordinate")
+            {
+                double order = reader.GetAttribute("Order") is null ? read.Count : Number(reader, "Order", name);
+                read.Add((order, new SlidePoint(Number(reader, "X", name), Number(reader, "Y", name))));
+            }
+        }
+        SlidePoint[] points = [.. read.OrderBy(c => c.Order).Select(c => c.At)];
         bool isArea = kind is AnnotationKind.Polygon or AnnotationKind.Rectangle or AnnotationKind.Spline;
         if (isArea && points.Length < 3)
-            throw At(element, name, $"a {type} of {points.Length} points; an area has at least 3");
-        return new Annotation((string?)element.Attribute("Name") ?? "", kind,
-            (string?)element.Attribute("PartOfGroup") ?? "None", isArea ? [new SlidePolygon(points)] : [],
-            isArea ? [] : points);
+            throw At(line, name, $"a {type} of {points.Length} points; an area has at least 3");
+        return new Annotation(title, kind, group, isArea ? [new SlidePolygon(points)] : [], isArea ? [] : points);
     }
 
-    static double Order(XElement coordinate, int index, string name) =>
-        coordinate.Attribute("Order") is null ? index : Number(coordinate, "Order", name);
-
-    static double Number(XElement coordinate, string attribute, string name)
+    static double Number(XmlReader coordinate, string attribute, string name)
     {
         const double Farthest = 1e9; // pixels: far more than any slide has
-        string text = (string?)coordinate.Attribute(attribute) ?? "";
+        string text = coordinate.GetAttribute(attribute) ?? "";
         bool isNumber = double.TryParse(text.Replace(',', '.'), NumberStyles.Float, CultureInfo.InvariantCulture,
             out double value);
         return isNumber && Math.Abs(value) <= Farthest ? value
-            : throw At(coordinate, name, $"{attribute}=\"{text}\" is no coordinate");
+            : throw At(Line(coordinate), name, $"{attribute}=\"{text}\" is no coordinate");
     }
 
-    static AnnotationException At(IXmlLineInfo place, string name, string what) =>
-        new($"{name}, line {place.LineNumber}: {what}");
+    static int Line(XmlReader reader) => ((IXmlLineInfo)reader).LineNumber;
+
+    static AnnotationException At(int line, string name, string what) => new($"{name}, line {line}: {what}");
 }

@@ -20,8 +20,9 @@ public static class TissueMask
         Pixels.Check("TissueMask", nameof(saturation), saturation.Length, height, width);
         byte[] mask = new byte[height * width], other = new byte[height * width];
         Otsu.Binarize(saturation, mask);
-        Morphology.Close(mask, height, width, 7, other, iterations: 2);
-        MedianBlur.Apply(other, height, width, 15, mask);
-        return mask;
+        Morphology.Dilate(mask, height, width, 7, other, iterations: 2); // the two steps of closing, in two buffers:
+        Morphology.Erode(other, height, width, 7, mask, iterations: 2);  // slides are large
+        MedianBlur.Apply(mask, height, width, 15, other);
+        return other;
     }
 }

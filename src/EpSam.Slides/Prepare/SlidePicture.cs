@@ -8,7 +8,7 @@ namespace EpSam.Slides.Prepare;
 /// <summary>A picture of a slide that can be drawn on in pixels of level 0.</summary>
 internal sealed class SlidePicture(byte[] rgb, int width, int height, double downsample)
 {
-    const int LongestSide = 1600;
+    const int LongestSide = 1600, BandRows = 128;
 
     // Okabe and Ito's, which everybody can tell apart, on the pinks of a stain.
     public static readonly (byte R, byte G, byte B) TissueColour = (0, 158, 115), TumourColour = (0, 0, 0);
@@ -23,8 +23,14 @@ internal sealed class SlidePicture(byte[] rgb, int width, int height, double dow
     {
         SlideLevel whole = slide.Levels[0];
         SlideView view = new(slide, Math.Max(1, Math.Max(whole.Width, whole.Height) / (double)LongestSide));
-        Raster read = view.Read(0, 0, (int)view.Width, (int)view.Height);
-        return new SlidePicture(read.Pixels, read.Width, read.Height, view.Downsample);
+        (int width, int height) = ((int)view.Width, (int)view.Height);
+        byte[] rgb = new byte[3 * width * height];
+        for (int y = 0; y < height; y += BandRows)
+        {
+            Raster read = view.Read(0, y, width, Math.Min(BandRows, height - y));
+            read.Pixels.CopyTo(rgb, 3 * width * y);
+        }
+        return new SlidePicture(rgb, width, height, view.Downsample);
     }
 
     public static SlidePicture FromPng(string path, double downsample)

@@ -69,8 +69,12 @@ internal static class SlideScanner
     static double? MppOf(Slide slide, PrepareOptions options) =>
         slide.MppX is not null && slide.MppY is not null ? SlideView.MppOf(slide) : options.SlideMpp;
 
-    static string? Digest(string? path) =>
-        path is null ? null : Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(path)))[..32];
+    static string? Digest(string? path)
+    {
+        if (path is null) return null;
+        using FileStream file = File.OpenRead(path);
+        return Convert.ToHexString(SHA256.HashData(file))[..32];
+    }
 
     static (Candidate[], TumourCounts) Candidates(Tissue tissue, SlideView view, SlideLevel whole, TumourAreas areas,
         int size, CancellationToken cancel)

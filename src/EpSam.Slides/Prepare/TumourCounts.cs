@@ -21,7 +21,7 @@ internal sealed class TumourCounts
 
     readonly long _width;
     readonly int _tumourAreas;
-    readonly List<Edge> _edges = [];
+    readonly List<Edge> _edges;
     readonly List<(int Area, double X)> _crossings = [];
     readonly List<Span> _tumour = [], _excluded = [], _left = [];
 
@@ -29,8 +29,10 @@ internal sealed class TumourCounts
     {
         (_width, _tumourAreas) = (width, areas.Tumour.Count);
         PixelsOfArea = new long[areas.Tumour.Count + areas.Excluded.Count];
+        IEnumerable<SlidePolygon> all = areas.Tumour.Concat(areas.Excluded);
+        _edges = new List<Edge>(all.Sum(p => p.Rings.Sum(r => r.Count)));
         int area = 0;
-        foreach (SlidePolygon polygon in areas.Tumour.Concat(areas.Excluded))
+        foreach (SlidePolygon polygon in all)
         {
             foreach (IReadOnlyList<SlidePoint> ring in polygon.Rings)
                 for (int i = 0; i < ring.Count; i++)
