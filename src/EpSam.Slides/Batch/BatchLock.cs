@@ -14,11 +14,14 @@ internal static class BatchLock
         {
             return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
         }
-        catch (IOException e) when (File.Exists(path) && !BatchException.IsDiskFull(e))
+        catch (IOException e) when (IsTaken(e.HResult))
         {
             return null;
         }
     }
+
+    // A sharing violation of Windows; elsewhere EWOULDBLOCK, which is 11 on Linux and 35 on systems of BSD's kind.
+    static bool IsTaken(int code) => OperatingSystem.IsWindows() ? (code & 0xFFFF) is 32 or 33 : code is 11 or 35;
 
     /// <summary>Waits for it.</summary>
     /// <exception cref="BatchException">It was not let go of in that time.</exception>
