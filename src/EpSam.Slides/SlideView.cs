@@ -1,6 +1,7 @@
 // A slide at a resolution of one's own: rectangles of it, each pixel the mean of what it covers of the coarsest level
 // that is fine enough. A pixel has the same value in whatever rectangle it is read, so that tiles fit together; large
 // rectangles are read part by part, so that memory does not depend on how fine the levels are.
+using System.Buffers;
 using EpSam.Imaging;
 using EpSam.Imaging.Slides;
 
@@ -89,6 +90,16 @@ public sealed class SlideView
         return new Raster(width, height, 3, rgb);
     }
 
+    /// <summary>The same into memory of the caller's, (height, width, 3).</summary>
+    public void Read(long x, long y, int width, int height, Span<byte> rgb)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
+        if (rgb.Length != 3L * width * height)
+            throw new ArgumentException($"{3L * width * height} bytes are needed for a region, got {rgb.Length}");
+        Fill(x, y, width, height, rgb, 3 * width);
+    }
+
     // Halved until what is read of the level is small.
     void Fill(long x, long y, int width, int height, Span<byte> rgb, int stride)
     {
@@ -102,24 +113,38 @@ public sealed class SlideView
             else Fill(x, y + h, w, height - h, rgb[(h * stride)..], stride);
             return;
         }
-        Raster read = Slide.ReadRegion(_level, (long)Math.Round(columns.First * _size.Downsample),
-            (long)Math.Round(rows.First * _size.Downsample), columns.Count, rows.Count);
-        if (_ratio == 1)
+        (long left, long top) = ((long)Math.Round(columns.First * _size.Downsample),
+            (long)Math.Round(rows.First * _size.Downsample));
+        if (_ratio == 1 && stride == 3 * width)
         {
-            for (int row = 0; row < height; row++)
-                read.Pixels.AsSpan(3 * row * width, 3 * width).CopyTo(rgb[(row * stride)..]);
+            Slide.ReadRegion(_level, left, top, width, height, rgb[..(3 * width * height)]);
+            return;
         }
-        else Resample(read, columns, rows, width, height, rgb, stride);
+        int size = 3 * columns.Count * rows.Count;
+        byte[] rented = ArrayPool<byte>.Shared.Rent(size);
+        try
+        {
+            Span<byte> read = rented.AsSpan(0, size);
+            Slide.ReadRegion(_level, left, top, columns.Count, rows.Count, read);
+            if (_ratio != 1) Resample(read, columns, rows, width, height, rgb, stride);
+            else for (int row = 0; row < height; row++)
+                read.Slice(3 * row * width, 3 * width).CopyTo(rgb[(row * stride)..]);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
-    static void Resample(Raster read, in Window columns, in Window rows, int width, int height, Span<byte> rgb,
-        int stride)
+    static void Resample(ReadOnlySpan<byte> read, in Window columns, in Window rows, int width, int height,
+        Span<byte> rgb, int stride)
     {
-        float[] across = new float[3 * width * rows.Count]; // (rows of the level, width, 3)
+        float[] rented = ArrayPool<float>.Shared.Rent(3 * width * rows.Count);
+        Span<float> across = rented.AsSpan(0, 3 * width * rows.Count); // (rows of the level, width, 3)
         for (int row = 0; row < rows.Count; row++)
         {
-            ReadOnlySpan<byte> from = read.Pixels.AsSpan(3 * row * columns.Count, 3 * columns.Count);
-            Span<float> to = across.AsSpan(3 * row * width, 3 * width);
+            ReadOnlySpan<byte> from = read.Slice(3 * row * columns.Count, 3 * columns.Count);
+            Span<float> to = across.Slice(3 * row * width, 3 * width);
             for (int i = 0; i < width; i++)
             {
                 float r = 0, g = 0, b = 0;
@@ -134,6 +159,12 @@ public sealed class SlideView
                 (to[3 * i], to[3 * i + 1], to[3 * i + 2]) = (r, g, b);
             }
         }
+        Sum(across, rows, width, height, rgb, stride);
+        ArrayPool<float>.Shared.Return(rented);
+    }
+
+    static void Sum(ReadOnlySpan<float> across, in Window rows, int width, int height, Span<byte> rgb, int stride)
+    {
         float[] sum = new float[3 * width];
         for (int row = 0; row < height; row++)
         {
@@ -141,7 +172,7 @@ public sealed class SlideView
             int at = rows.Start[row];
             foreach (float weight in rows.Weights[row])
             {
-                ReadOnlySpan<float> from = across.AsSpan(3 * width * at++, 3 * width);
+                ReadOnlySpan<float> from = across.Slice(3 * width * at++, 3 * width);
                 for (int i = 0; i < sum.Length; i++) sum[i] += weight * from[i];
             }
             Span<byte> to = rgb.Slice(row * stride, 3 * width);

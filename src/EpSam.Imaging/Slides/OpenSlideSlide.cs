@@ -1,5 +1,6 @@
 // A slide through OpenSlide. Its pixels are premultiplied ARGB: transparent where a level has no tile. An error that it
 // meets is kept by the handle, and every later call fails with the same.
+using System.Buffers;
 using System.Text;
 using static EpSam.Imaging.Slides.OpenSlideLibrary;
 
@@ -68,7 +69,10 @@ internal sealed unsafe class OpenSlideSlide : Slide
             uint[] argb = new uint[width * height];
             fixed (uint* to = argb) _library.ReadAssociated(Handle, p, to);
             Check(name);
-            return new Raster((int)width, (int)height, 3, OverBackground(Straight(argb)));
+            byte[] rgba = new byte[4 * argb.Length], rgb = new byte[3 * argb.Length];
+            Straight(argb, rgba);
+            OverBackground(rgba, rgb);
+            return new Raster((int)width, (int)height, 3, rgb);
         }
     }
 
@@ -78,19 +82,26 @@ internal sealed unsafe class OpenSlideSlide : Slide
         if (handle != 0) _library.Close(handle);
     }
 
-    internal override byte[] ReadRgba(int level, long x, long y, int width, int height)
+    internal override void ReadRgba(int level, long x, long y, int width, int height, Span<byte> rgba)
     {
-        uint[] argb = new uint[width * height];
-        fixed (uint* to = argb) _library.ReadRegion(Handle, to, x, y, level, width, height);
-        Check($"level {level} at {x}, {y}");
-        return Straight(argb);
+        uint[] rented = ArrayPool<uint>.Shared.Rent(width * height);
+        try
+        {
+            Span<uint> argb = rented.AsSpan(0, width * height);
+            fixed (uint* to = argb) _library.ReadRegion(Handle, to, x, y, level, width, height);
+            Check($"level {level} at {x}, {y}");
+            Straight(argb, rgba);
+        }
+        finally
+        {
+            ArrayPool<uint>.Shared.Return(rented);
+        }
     }
 
     nint Handle => _handle != 0 ? _handle : throw new ObjectDisposedException(FilePath);
 
-    static byte[] Straight(ReadOnlySpan<uint> argb)
+    static void Straight(ReadOnlySpan<uint> argb, Span<byte> rgba)
     {
-        byte[] rgba = new byte[4 * argb.Length];
         for (int i = 0, o = 0; i < argb.Length; i++, o += 4)
         {
             uint pixel = argb[i], alpha = pixel >> 24;
@@ -102,7 +113,6 @@ internal sealed unsafe class OpenSlideSlide : Slide
             }
             rgba[o + 3] = (byte)alpha;
         }
-        return rgba;
     }
 
     Dictionary<string, string> ReadProperties()

@@ -1,6 +1,7 @@
 // A whole-slide image: levels of decreasing resolution, of which rectangles are read as RGB. OpenSlide reads scanners'
 // formats; what it does not take (plain and pyramidal TIFF, single images) libvips does. Positions are always level
 // 0's.
+using System.Buffers;
 using System.Globalization;
 
 namespace EpSam.Imaging.Slides;
@@ -83,9 +84,35 @@ public abstract class Slide : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)width * height, ImageLimits.Ceiling);
+        byte[] rgb = new byte[3 * width * height];
+        ReadRegion(level, x, y, width, height, rgb);
+        return new Raster(width, height, 3, rgb);
+    }
+
+    /// <summary>The same into memory of the caller's, (height, width, 3).</summary>
+    /// <exception cref="ImagingException">It cannot be decoded, or the file is gone.</exception>
+    public void ReadRegion(int level, long x, long y, int width, int height, Span<byte> rgb)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(width);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)width * height, ImageLimits.Ceiling);
         if (level < 0 || level >= Levels.Count)
             throw new ArgumentOutOfRangeException(nameof(level), $"level {level} of {Levels.Count}");
-        return new Raster(width, height, 3, OverBackground(ReadRgba(level, x, y, width, height)));
+        int size = checked(4 * width * height);
+        if (rgb.Length != size / 4 * 3)
+            throw new ArgumentException($"{size / 4 * 3} bytes are needed for a region, got {rgb.Length}");
+        byte[] rented = ArrayPool<byte>.Shared.Rent(size);
+        try
+        {
+            Span<byte> rgba = rented.AsSpan(0, size);
+            rgba.Clear();
+            ReadRgba(level, x, y, width, height, rgba);
+            OverBackground(rgba, rgb);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
     }
 
     /// <summary>Reads an image beside the slide.</summary>
@@ -104,18 +131,19 @@ public abstract class Slide : IDisposable
     /// <inheritdoc/>
     public abstract void Dispose();
 
-    /// <summary>(height, width, 4), colours not premultiplied; alpha 0 where there is nothing.</summary>
-    internal abstract byte[] ReadRgba(int level, long x, long y, int width, int height);
+    /// <summary>
+    /// Into (height, width, 4), which has zeros: colours not premultiplied; alpha stays 0 where there is nothing.
+    /// </summary>
+    internal abstract void ReadRgba(int level, long x, long y, int width, int height, Span<byte> rgba);
 
     /// <summary>(…, 4) to (…, 3), over the slide's background colour.</summary>
-    private protected byte[] OverBackground(ReadOnlySpan<byte> rgba)
+    private protected void OverBackground(ReadOnlySpan<byte> rgba, Span<byte> rgb)
     {
         const int White = 0xFFFFFF;
         string text = Properties.GetValueOrDefault(BackgroundName, "");
         if (!int.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int colour))
             colour = White;
         ReadOnlySpan<byte> background = [(byte)(colour >> 16), (byte)(colour >> 8), (byte)colour];
-        byte[] rgb = new byte[rgba.Length / 4 * 3];
         for (int i = 0, o = 0; i < rgba.Length; i += 4, o += 3)
         {
             int alpha = rgba[i + 3];
@@ -125,7 +153,6 @@ public abstract class Slide : IDisposable
                     : (byte)((rgba[i + c] * alpha + background[c] * (255 - alpha) + 127) / 255);
             }
         }
-        return rgb;
     }
 
     double? Number(string name)

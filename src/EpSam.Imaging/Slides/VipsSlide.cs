@@ -47,21 +47,20 @@ internal sealed unsafe class VipsSlide : Slide
         lock (_lock) _scope.Dispose();
     }
 
-    internal override byte[] ReadRgba(int level, long x, long y, int width, int height)
+    internal override void ReadRgba(int level, long x, long y, int width, int height, Span<byte> rgba)
     {
-        byte[] rgba = new byte[4 * width * height];
         SlideLevel size = Levels[level];
         long left = (long)Math.Floor(x / size.Downsample), top = (long)Math.Floor(y / size.Downsample);
         (long x0, long x1) = (Math.Max(0, left), Math.Min(size.Width, left + width));
         (long y0, long y1) = (Math.Max(0, top), Math.Min(size.Height, top + height));
-        if (x0 >= x1 || y0 >= y1) return rgba;
+        if (x0 >= x1 || y0 >= y1) return;
         int rows = (int)(y1 - y0), columns = (int)(x1 - x0);
         byte[] part;
         lock (_lock) part = _scope.Region(_images[level], (int)x0, (int)y0, columns, rows);
         int bands = part.Length / (rows * columns);
         for (int row = 0; row < rows; row++)
         {
-            Span<byte> to = rgba.AsSpan((int)(4 * ((y0 - top + row) * width + x0 - left)), 4 * columns);
+            Span<byte> to = rgba.Slice((int)(4 * ((y0 - top + row) * width + x0 - left)), 4 * columns);
             ReadOnlySpan<byte> from = part.AsSpan(row * columns * bands, columns * bands);
             for (int i = 0; i < columns; i++)
             {
@@ -71,7 +70,6 @@ internal sealed unsafe class VipsSlide : Slide
                 pixel[3] = 255;
             }
         }
-        return rgba;
     }
 
     void AddPyramid(List<SlideLevel> levels, string path, ImageFormat format)

@@ -72,6 +72,7 @@ public sealed class SlideModels : ISlideModels, IDisposable
     readonly SamModel? _sam;
     readonly SamPredictor? _predictor;
     readonly bool _isOneScale; // the classifier's map is of the pixels that it classifies
+    byte[] _images = [];       // of a batch
 
     SlideModels(SlideModelFiles files, SlideOptions options, PatchClassifier classifier, SamModel? sam)
     {
@@ -163,9 +164,10 @@ public sealed class SlideModels : ISlideModels, IDisposable
     float[] ISlideModels.Classify(IReadOnlyList<TilePixels> tiles, CancellationToken cancel)
     {
         int side = _files.ClassifierSide, each = 3 * side * side;
-        byte[] images = new byte[tiles.Count * each];
-        for (int i = 0; i < tiles.Count; i++) tiles[i].Small.CopyTo(images, i * each);
-        PatchScore[] scores = _classifier.Classify(images, tiles.Count, side, side, cancel);
+        if (_images.Length < tiles.Count * each) _images = new byte[tiles.Count * each];
+        for (int i = 0; i < tiles.Count; i++) tiles[i].Small.CopyTo(_images, i * each);
+        PatchScore[] scores =
+            _classifier.Classify(_images.AsSpan(0, tiles.Count * each), tiles.Count, side, side, cancel);
         return [.. scores.Select(s => s.Probability)];
     }
 

@@ -136,12 +136,12 @@ public sealed class SlideSegmenter
             if (isWanted) waiting++;
             if (waiting == 0 || waiting == _models.Batch)
             {
-                Finish(stitcher, table);
+                Finish(reader, stitcher, table);
                 waiting = 0;
             }
             if (isWanted && _pending.Count == 0) Report(progress);
         }
-        Finish(stitcher, table);
+        Finish(reader, stitcher, table);
         Report(progress);
     }
 
@@ -149,7 +149,7 @@ public sealed class SlideSegmenter
         string.Create(CultureInfo.InvariantCulture, $"{_tumourTiles} with tumour"));
 
     // What is pending, in order: classified together, masks made together.
-    void Finish(Stitcher stitcher, TileTable table)
+    void Finish(TileReader reader, Stitcher stitcher, TileTable table)
     {
         TilePixels[] seen = [.. _pending.Select(p => p.Pixels).OfType<TilePixels>()];
         float[] probabilities = seen.Length == 0 ? [] : _models.Classify(seen, _cancel);
@@ -167,6 +167,7 @@ public sealed class SlideSegmenter
             if (pixels is null) stitcher.Skip(place.Column, place.Row);
             else if (mask is not null) stitcher.Add(place.Column, place.Row, mask);
             if (place.Column + 1 == _grid.Columns.Count) stitcher.EndRow(place.Row);
+            if (pixels is not null) reader.Return(pixels);
         }
         _pending.Clear();
     }

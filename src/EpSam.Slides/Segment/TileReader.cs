@@ -20,6 +20,7 @@ internal sealed class TileReader : IDisposable
     readonly int _side;
     readonly bool _swapped;
     readonly BlockingCollection<TilePixels> _ready;
+    readonly ConcurrentBag<TilePixels> _spare = [];
     readonly CancellationTokenSource _stop;
     readonly Thread _thread;
     Exception? _failed;
@@ -51,6 +52,9 @@ internal sealed class TileReader : IDisposable
         throw new InvalidOperationException("more tiles were asked for than were wanted");
     }
 
+    /// <summary>A tile that is done with: its memory is used again.</summary>
+    public void Return(TilePixels tile) => _spare.Add(tile);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -79,12 +83,17 @@ internal sealed class TileReader : IDisposable
     TilePixels Read(TilePlace place)
     {
         int tile = _grid.Tile;
-        byte[] rgb = _view.Read(_grid.Columns.Start(place.Column), _grid.Rows.Start(place.Row), tile, tile).Pixels;
+        if (!_spare.TryTake(out TilePixels? pixels))
+        {
+            byte[] room = new byte[3 * tile * tile];
+            pixels = new TilePixels(room, _side == tile ? room : new byte[3 * _side * _side]);
+        }
+        byte[] rgb = pixels.Rgb;
+        _view.Read(_grid.Columns.Start(place.Column), _grid.Rows.Start(place.Row), tile, tile, rgb);
         if (_swapped)
             for (int i = 0; i < rgb.Length; i += 3) (rgb[i], rgb[i + 2]) = (rgb[i + 2], rgb[i]);
-        if (_side == tile) return new TilePixels(rgb, rgb);
-        byte[] small = new byte[3 * _side * _side]; // as patches are resized for training
-        Resample.PillowBilinear(rgb, tile, tile, 3, _side, _side, small);
-        return new TilePixels(rgb, small);
+        // as patches are resized for training
+        if (_side != tile) Resample.PillowBilinear(rgb, tile, tile, 3, _side, _side, pixels.Small);
+        return pixels;
     }
 }

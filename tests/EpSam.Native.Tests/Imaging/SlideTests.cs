@@ -63,7 +63,8 @@ public sealed class SlideTests
         int level = region.GetProperty("level").GetInt32();
         (int w, int h) = (region.GetProperty("w").GetInt32(), region.GetProperty("h").GetInt32());
         (long x, long y) = (region.GetProperty("x0").GetInt64(), region.GetProperty("y0").GetInt64());
-        byte[] rgba = slide.ReadRgba(level, x, y, w, h);
+        byte[] rgba = new byte[4 * w * h];
+        slide.ReadRgba(level, x, y, w, h, rgba);
         double[] mean = [.. region.GetProperty("mean_rgba").EnumerateArray().Select(v => v.GetDouble())];
         for (int c = 0; c < 4; c++)
         {

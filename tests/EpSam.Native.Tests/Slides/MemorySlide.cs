@@ -38,11 +38,10 @@ internal sealed class MemorySlide(int width, int height, Func<long, long, int, b
     {
     }
 
-    internal override byte[] ReadRgba(int level, long x, long y, int columns, int rows)
+    internal override void ReadRgba(int level, long x, long y, int columns, int rows, Span<byte> rgba)
     {
         _largest = Math.Max(_largest, (long)columns * rows);
         SlideLevel size = Levels[level];
-        byte[] rgba = new byte[4 * columns * rows];
         for (int row = 0; row < rows; row++)
         {
             long v = (long)Math.Floor(y / size.Downsample) + row;
@@ -50,12 +49,11 @@ internal sealed class MemorySlide(int width, int height, Func<long, long, int, b
             {
                 long u = (long)Math.Floor(x / size.Downsample) + column;
                 if (u < 0 || v < 0 || u >= size.Width || v >= size.Height) continue;
-                Span<byte> pixel = rgba.AsSpan(4 * (row * columns + column), 4);
+                Span<byte> pixel = rgba.Slice(4 * (row * columns + column), 4);
                 for (int c = 0; c < 3; c++)
                     pixel[c] = value((long)(u * size.Downsample), (long)(v * size.Downsample), c);
                 pixel[3] = 255;
             }
         }
-        return rgba;
     }
 }
