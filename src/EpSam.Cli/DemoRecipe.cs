@@ -4,6 +4,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using EpSam.Slides.Synth;
 
 namespace EpSam.Cli;
 
@@ -13,9 +14,9 @@ internal sealed record DemoOptions
     /// <summary>Of the slides that are learnt from; the unseen ones have the next.</summary>
     public uint Seed { get; init; } = 1;
     /// <summary>Slides to learn from, a quarter of them without tumour.</summary>
-    public int Slides { get; init; } = 12;
+    public int Slides { get; init; } = 8;
     /// <summary>Their pixels.</summary>
-    public string SlideSize { get; init; } = "3072x2304";
+    public string SlideSize { get; init; } = "4096x3072";
     /// <summary>Pixels of the two unseen slides, of which the second has no tumour.</summary>
     public string UnseenSize { get; init; } = "4096x3072";
     /// <summary>Most patches of training and validation slides, with tumour and as many without.</summary>
@@ -53,7 +54,7 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
         {
           "classifier": {
             "blocks": [1, 1, 1, 1], "width": 8, "size": 128, "drop_rate": 1, "drop_threshold": 2,
-            "recompute": "nothing", "batch": 16, "epochs": 8, "rate": 2e-3, "rate_every": 1, "rate_factor": 0.7,
+            "recompute": "nothing", "batch": 16, "epochs": 6, "rate": 2e-3, "rate_every": 1, "rate_factor": 0.6,
             "augmentation": {
               "rotation": 0, "quarter_turns": true,
               "brightness": 0.1, "contrast": 0.1, "saturation": 0.1, "hue": 0.02, "grayscale": 0
@@ -64,7 +65,7 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
             "general": { "logit": 3, "smoothing": 8, "opening": 1, "at_map_resolution": false }
           },
           "decoder": {
-            "rounds": 1, "epochs": 2, "points": 50, "rate": 1e-3, "cross_entropy": 5, "max_norm": 1,
+            "rounds": 1, "epochs": 2, "points": 100, "batch": 2, "rate": 1e-3, "cross_entropy": 5, "max_norm": 1,
             "augmentation": 0, "keep_from": 0.7, "validation": "cam"
           }
         }
@@ -83,6 +84,7 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
     public string Marker => In("demo.json");
     public string ConfigFile => In("train.json");
     public string SamFile => In("sam.json");
+    public string Split => In("split.csv");
     public string Slides => In("slides");
     public string Unseen => In("unseen");
     public string Patches => In("patches");
@@ -95,6 +97,10 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
     /// <summary>Figures of slides, .json and .csv: of the masks, and of the activation maps alone.</summary>
     public string EvaluationOf(string results) => Path.Combine(results, "evaluation");
 
+    /// <summary>The first slide, which has patches of both kinds, is for validation.</summary>
+    public string SplitTable => "slide,split\n" + string.Concat(Enumerable.Range(0, options.Slides)
+        .Select(i => $"{SynthSet.Name(i)},{(i > 0 ? "train" : "val")}\n"));
+
     string In(string name) => Path.Combine(folder, name);
 
     /// <summary>In the order in which they are done.</summary>
@@ -102,26 +108,28 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
     {
         get
         {
-            (string sam, string text) = (In("sam.safetensors"), options.Patches);
+            (string sam, string most) = (In("sam.safetensors"), options.Patches);
             string slides = options.Slides.ToString(CultureInfo.InvariantCulture);
             string seed = options.Seed.ToString(CultureInfo.InvariantCulture);
             string next = (options.Seed + 1).ToString(CultureInfo.InvariantCulture);
             return
             [
                 new($"{slides} slides to learn from, drawn with the outlines of their tumour",
-                    ["synth", "--out", Slides, "--slides", slides, "--size", options.SlideSize, "--seed", seed]),
+                    ["synth", "--out", Slides, "--slides", slides, "--size", options.SlideSize, "--seed", seed,
+                        "--tumour", "0.2-0.5"]),
                 new("two more that nothing learns from, the second without tumour",
                     ["synth", "--out", Unseen, "--slides", "2", "--size", options.UnseenSize, "--seed", next,
                         "--tumour", "0.25", "--normal", "0.5"]),
                 new("patches with labels: tumour or none",
                     ["prepare", Slides, "--out", Patches, "--size", PatchSize, "--mpp", Mpp, "--keep", LeastTumour,
-                        "--min-tissue", LeastTissue, "--split", "0.85,0.15,0", "--positives", text,
-                        "--negatives", text]),
+                        "--min-tissue", LeastTissue, "--split", Split, "--positives", most,
+                        "--negatives", most]),
                 new("a small SAM that has learnt nothing",
                     ["init", "--model", SamFile, "--start", "local", "--out", sam]),
                 new("classifier, activation maps, mask decoder in rounds",
                     ["train", "--data", Patches, "--sam", sam, "--config", ConfigFile, "--out", Run]),
-                new("the unseen slides, segmented", ["slide", Unseen, "--run", Run, "--out", Results]),
+                new("the unseen slides, segmented",
+                    ["slide", Unseen, "--run", Run, "--out", Results, "--points", "100"]),
                 new("the same by activation maps alone, to compare",
                     ["slide", Unseen, "--run", Run, "--out", Maps, "--maps-only", "--no-viewer"]),
                 new("what the masks are worth, beside the exact truth",

@@ -43,8 +43,8 @@ internal static class DemoSummary
               epsam slide NEW_SLIDES --run run --out results
               epsam slide evaluate results --slides NEW_SLIDES
             and open results/index.html. sam_vit_b_01ec64.pth is Meta AI's published checkpoint; the SAM of this demo
-            had learnt nothing before. epsam plan train says how much device memory that takes, epsam doctor what there
-            is.
+            had learnt nothing before. epsam plan train says how much device memory training takes, epsam doctor what
+            there is.
             """);
     }
 
@@ -86,9 +86,11 @@ internal static class DemoSummary
         if (!trained.GetProperty("parts").TryGetProperty("val", out JsonElement val)) return;
         JsonElement patches = val.GetProperty("patches");
         JsonElement own = patches.GetProperty("classifier"), colour = patches.GetProperty("colour");
-        output.WriteLine($"  {patches.GetProperty("count").GetInt32()} patches of slides kept for validation: accuracy "
-            + $"{Text(own, "accuracy")}, AUC {Text(own, "auc")}; a discriminant of mean colours: "
-            + $"{Text(colour, "accuracy")}, {Text(colour, "auc")}");
+        int count = patches.GetProperty("count").GetInt32();
+        output.WriteLine($"  {count} patches of the slide kept for validation: accuracy {Text(own, "accuracy")}, AUC "
+            + Text(own, "auc"));
+        output.WriteLine($"  by a discriminant of their mean colours: {Text(colour, "accuracy")}, AUC "
+            + Text(colour, "auc"));
     }
 
     static double Number(JsonElement of, string name) =>

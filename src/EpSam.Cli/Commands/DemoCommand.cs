@@ -95,6 +95,7 @@ internal static class DemoCommand
             [
                 (recipe.ConfigFile, s => s.Write(Encoding.UTF8.GetBytes(recipe.Options.Config + "\n"))),
                 (recipe.SamFile, s => s.Write(Encoding.UTF8.GetBytes(DemoRecipe.SamSizes + "\n"))),
+                (recipe.Split, s => s.Write(Encoding.UTF8.GetBytes(recipe.SplitTable))),
                 (recipe.Marker, s => s.Write(Encoding.UTF8.GetBytes(recipe.Options.ToJson()))),
             ]);
         }

@@ -21,7 +21,7 @@ public sealed class DemoCommandTests
 
     static readonly DemoOptions Small = new()
     {
-        Slides = 6, SlideSize = "800x700", UnseenSize = "700x600", Patches = "4,2,0", Config = Config,
+        Slides = 4, SlideSize = "800x700", UnseenSize = "700x600", Patches = "4,2,0", Config = Config,
     };
 
     string _folder = "";
@@ -66,7 +66,7 @@ public sealed class DemoCommandTests
         [
             "picture.jpg", "results/index.html", "results/tumour.geojson", "results/evaluation.json",
             "results/slides/synth_0001/mask.tif", "results/slides/synth_0002/overlay.png", "maps/evaluation.csv",
-            "run/report.html", "run/round1/decoder.safetensors", "patches/sheets/index.html", "slides/synth_0006.xml",
+            "run/report.html", "run/round1/decoder.safetensors", "patches/sheets/index.html", "slides/synth_0004.xml",
         ];
         foreach (string file in files) Assert.That(Path.Combine(Out, file), Does.Exist);
         string[] lines = run.Output.Split('\n');

@@ -18,9 +18,10 @@ namespace EpSam.Native.Models.Sam;
 /// <param name="config">Its sizes.</param>
 public sealed class LocalStart(IParameterSource random, SamConfig config) : IParameterSource
 {
-    const double Match = 6; // what is added to the logit of an attention by the same position
+    const double Match = 10; // what is added to the logit of an attention by the same position
     const float Threshold = 0.83f; // of Match's scale: what the label of a point takes away from it
     const float Token = 0.5f, NoMask = 0.1f, Image = 0.3f, Stream = 0.5f;
+    const float Frequency = 0.75f; // so that a match reaches a tenth of the image's side
     const string Decoder = "mask_decoder.transformer.", Query = ".q_proj.", Key = ".k_proj.";
 
     /// <inheritdoc/>
@@ -51,6 +52,7 @@ public sealed class LocalStart(IParameterSource random, SamConfig config) : IPar
         _ when name.Contains("point_embeddings") || name.Contains("not_a_point_embed") => Token,
         _ when name.Contains("iou_token") || name.Contains("mask_tokens") => Token,
         _ when name.Contains("no_mask_embed") => NoMask,
+        _ when name.EndsWith("positional_encoding_gaussian_matrix") => Frequency,
         "image_encoder.neck.3.weight" => Image, // the last norm
         _ when name.StartsWith(Decoder, StringComparison.Ordinal) && name.EndsWith("norm3.weight") => Stream,
         _ => 1,
