@@ -76,7 +76,7 @@ public sealed class Preparation
         {
             int all = _splits.Count(s => s == part);
             if (all > 0 && !_splits.Where((s, i) => s == part && hasTumour[i]).Any())
-                _observer.Warn($"none of the {all} slides of {PrepareFolder.Name(part)} has tumour");
+                _observer.Warn($"{PrepareFolder.Name(part)} has no slide with tumour");
         }
         CheckBegun(split);
     }
