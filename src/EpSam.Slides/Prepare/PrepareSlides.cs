@@ -31,7 +31,9 @@ public static class PrepareSlides
         PrepareSlide[] slides =
             [.. all.Select(s => new PrepareSlide(s, named.Contains(Path.GetFullPath(s.Path)) ||
                 (s.Annotation is null && unannotatedAreNormal)))];
-        string[] skipped = [.. slides.Where(s => !s.IsNormal && s.File.Annotation is null).Select(s => s.File.Name)];
+        // One that is not there is not left out for want of annotations: it fails.
+        bool IsOut(PrepareSlide s) => !s.IsNormal && s.File.Annotation is null && File.Exists(s.File.Path);
+        string[] skipped = [.. slides.Where(IsOut).Select(s => s.File.Name)];
         if (skipped.Length > 0)
         {
             observer.Note($"without annotations, left out: {Preparation.Few(skipped)}; --unannotated normal takes "
@@ -39,7 +41,7 @@ public static class PrepareSlides
         }
         string[] unused = Unused(paths, annotations, all);
         if (unused.Length > 0) observer.Warn($"annotations of none of the slides: {Preparation.Few(unused)}");
-        slides = [.. slides.Where(s => s.IsNormal || s.File.Annotation is not null)];
+        slides = [.. slides.Where(s => !IsOut(s))];
         if (slides.Length == 0)
         {
             throw new SlideException("none of the slides has annotations: patches are cut from slides with NAME.xml "

@@ -17,6 +17,7 @@ internal static class SlideScanner
     /// <exception cref="SlideException">Slide, annotations and options do not go together.</exception>
     public static SlideScan Run(SlideFile file, PrepareOptions options, string folder, CancellationToken cancel)
     {
+        if (!File.Exists(file.Path)) throw new SlideException($"{file.Path} does not exist");
         TumourAreas areas = Areas(file, options);
         using Slide slide = Slide.Open(file.Path);
         SlideView view = View(slide, options);
@@ -46,7 +47,8 @@ internal static class SlideScanner
     }
 
     /// <summary>Whether a scan is of this slide and these annotations.</summary>
-    public static bool IsOf(SlideScan scan, SlideFile file) => scan.FileBytes == new FileInfo(file.Path).Length
+    public static bool IsOf(SlideScan scan, SlideFile file) => File.Exists(file.Path)
+        && scan.FileBytes == new FileInfo(file.Path).Length
         && scan.File == Path.GetFileName(file.Path) && scan.AnnotationDigest == Digest(file.Annotation);
 
     /// <summary>The tumour of a slide; none where it has no annotation.</summary>

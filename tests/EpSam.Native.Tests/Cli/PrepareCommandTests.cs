@@ -93,6 +93,14 @@ public sealed class PrepareCommandTests
         Assert.That(Directory.Exists(Out), Is.False);
     }
 
+    [Test]
+    public void MissingSlide_Fails_AndIsNamed()
+    {
+        CommandLine run = Prepare(Path.Combine(_folder, "nowhere.svs"), "--split", "1,0,0");
+        Assert.That(run.Code, Is.EqualTo(1));
+        Assert.That(run.Error, Does.Contain("epsam: nowhere: ").And.Contain("nowhere.svs does not exist"));
+    }
+
     // ASAP's own file, with decimal commas.
     [Test]
     public void RealSlide_WithItsAnnotation_IsCut()
