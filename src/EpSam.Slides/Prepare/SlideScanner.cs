@@ -46,9 +46,11 @@ internal static class SlideScanner
         return scan;
     }
 
-    /// <summary>Whether a scan is of this slide and these annotations.</summary>
-    public static bool IsOf(SlideScan scan, SlideFile file) => File.Exists(file.Path)
-        && scan.FileBytes == new FileInfo(file.Path).Length
+    /// <summary>
+    /// Whether a scan is of this slide and these annotations. One that is gone is missed when a patch is to be cut.
+    /// </summary>
+    public static bool IsOf(SlideScan scan, SlideFile file) =>
+        (!File.Exists(file.Path) || scan.FileBytes == new FileInfo(file.Path).Length)
         && scan.File == Path.GetFileName(file.Path) && scan.AnnotationDigest == Digest(file.Annotation);
 
     /// <summary>The tumour of a slide; none where it has no annotation.</summary>

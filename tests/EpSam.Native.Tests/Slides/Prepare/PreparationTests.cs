@@ -277,6 +277,24 @@ public sealed class PreparationTests
         Assert.That(result.Patches, Is.EqualTo(Table().Length));
     }
 
+    [Test]
+    public void Slide_GoneWhenAllIsDone_KeepsItsPatches()
+    {
+        string slides = Path.Combine(_folder, "slides");
+        CopySlides(slides);
+        Observer observer = new();
+        IReadOnlyList<PrepareSlide> found = PrepareSlides.Find([slides], [], null, false, observer);
+        PrepareResult Again() => Preparation.Run(new PrepareFolder(Directory.CreateDirectory(Out()).FullName), found,
+            SlideSplit.Parse("0.5,0.25,0.25"), Small, observer, observer.Warn);
+        int patches = Again().Patches;
+        File.Delete(Path.Combine(slides, "näme 1.tif"));
+        Assert.That(Again().Patches, Is.EqualTo(patches));
+        string image = Path.Combine(Out(), Table().First(r => r["slide"] == "näme 1")["image"]);
+        File.Delete(image);
+        Assert.That(Again().Slides[1].Failure, Does.Contain("näme 1.tif"));
+        Assert.That(Table().Length, Is.LessThan(patches));
+    }
+
     void CopySlides(string to)
     {
         Directory.CreateDirectory(to);
