@@ -21,6 +21,7 @@ public sealed class SlideSegmenter
 
     const double PerMm2 = 1e6; // square micrometres
     const int Digits = 6;
+    const long MostSide = 1 << 19; // pixels of the view: no scanner's slide has as many at its finest
 
     readonly ISlideModels _models;
     readonly SlideOptions _options;
@@ -47,10 +48,15 @@ public sealed class SlideSegmenter
         double? given = slide.MppX is not null && slide.MppY is not null ? null : options.SlideMpp;
         _mpp = SlideView.MppOf(slide, given);
         _view = SlideView.AtMpp(slide, options.Mpp, given);
-        if (_view.Width > int.MaxValue / 2 || _view.Height > int.MaxValue / 2)
-            throw new SlideException($"{file.Path} is too large at {options.Mpp} micrometres a pixel");
-        _tissue = Tissue.Of(slide, cancel: cancel);
+        if (Math.Max(_view.Width, _view.Height) > MostSide)
+        {
+            throw new SlideException(FormattableString.Invariant($"{file.Path} would have {_view.Width} x ")
+                + FormattableString.Invariant($"{_view.Height} pixels at {options.Mpp} micrometres each, at most ")
+                + FormattableString.Invariant($"{MostSide} a side are possible: give a larger --mpp, or check the ")
+                + FormattableString.Invariant($"slide's own, {_mpp} (--slide-mpp)"));
+        }
         _grid = new TileGrid(_view.Width, _view.Height, options.Tile, options.Overlap);
+        _tissue = Tissue.Of(slide, cancel: cancel);
         _random = new CounterRandom(options.Seed);
     }
 

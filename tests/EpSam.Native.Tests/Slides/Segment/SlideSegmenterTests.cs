@@ -214,6 +214,15 @@ public sealed class SlideSegmenterTests
     }
 
     [Test]
+    public void Segment_ResolutionThatCannotBeMeant_SaysSo()
+    {
+        using MemorySlide slide = Slide(100);
+        SlideException thrown = Assert.Throws<SlideException>(
+            () => Run(new FakeModels(), Options with { Mpp = 1e-5 }, slide))!;
+        Assert.That(thrown.Message, Does.Contain("memory.svs").And.Contain("5000000 x 5000000").And.Contain("--mpp"));
+    }
+
+    [Test]
     public void Segment_SlideThatCannotBeReadOnTheWay_FailsWithItsError()
     {
         VipsLibrary.RequireOrSkip();
