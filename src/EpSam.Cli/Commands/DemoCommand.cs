@@ -6,6 +6,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using EpSam.Imaging;
+using EpSam.Imaging.Annotations;
+using EpSam.Slides;
 
 namespace EpSam.Cli.Commands;
 
@@ -55,23 +57,37 @@ internal static class DemoCommand
             output.WriteLine($"[{i + 1}/{steps.Count}] {steps[i].Title}");
             output.WriteLine($"$ {steps[i].Text}");
             Stopwatch watch = Stopwatch.StartNew();
+            TimeSpan cpu = Environment.CpuUsage.TotalTime;
             int code = Program.Run(steps[i].Arguments, output, error, cancel);
             if (code == ExitCode.Cancelled) throw new UserError($"the same command goes on: {Again(recipe)}", code);
             if (code != ExitCode.Ok)
                 throw new UserError($"the demo ends here; when that is mended, it goes on with {Again(recipe)}", code);
-            output.WriteLine(Seconds(watch));
+            output.WriteLine(Seconds(watch.Elapsed, Environment.CpuUsage.TotalTime - cpu));
         }
-        DemoPicture.Write(recipe);
-        output.WriteLine();
-        DemoSummary.Write(recipe, output);
+        SumUp(recipe, output);
         output.WriteLine();
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"All of this took {all.Elapsed.TotalSeconds:F0} s on {Environment.ProcessorCount} threads."));
         return ExitCode.Ok;
     }
 
-    static string Seconds(Stopwatch watch) =>
-        string.Create(CultureInfo.InvariantCulture, $"({watch.Elapsed.TotalSeconds:F1} s)");
+    static void SumUp(DemoRecipe recipe, TextWriter output)
+    {
+        try
+        {
+            DemoPicture.Write(recipe);
+            output.WriteLine();
+            DemoSummary.Write(recipe, output);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or AnnotationException
+            or SlideException)
+        {
+            throw new UserError(e.Message);
+        }
+    }
+
+    static string Seconds(TimeSpan wall, TimeSpan cpu) => string.Create(CultureInfo.InvariantCulture,
+        $"({wall.TotalSeconds:F1} s, {cpu.TotalSeconds:F1} s of CPU time)");
 
     static string Again(DemoRecipe recipe) => $"epsam demo --out {recipe.Folder} --seed {recipe.Options.Seed}";
 
