@@ -1,5 +1,4 @@
 using EpSam.Imaging;
-using EpSam.Native.Masks;
 using EpSam.Native.Models.Sam;
 using EpSam.Native.Runtime;
 using EpSam.VirtualGpu;
@@ -20,7 +19,3 @@ SamPrompt clearer = new() { Points = [middle, corner], Mask = guess.LowResLogits
 SamPrediction answer = predictor.Predict(clearer, multimask: false);
 byte[] mask = answer.Masks[0]; // 0 and 1, photo.Height rows of photo.Width
 Console.WriteLine($"{mask.Count(pixel => pixel == 1)} pixels, predicted IoU {answer.Scores[0]:F2}");
-
-SamAutomaticMaskGenerator generator = new(model, new AutomaticMaskOptions { PointsPerSide = 4 });
-foreach (MaskRecord record in generator.Generate(photo.Pixels, photo.Height, photo.Width))
-    Console.WriteLine($"{record.Box.ToXywh()} {record.Area} pixels, predicted IoU {record.PredictedIou:F2}");
