@@ -6,6 +6,8 @@ using System.Runtime.Intrinsics;
 using System.Text.Json;
 using EpSam.Cuda;
 using EpSam.Imaging;
+using EpSam.Imaging.Slides;
+using EpSam.Slides.Viewer;
 using Spectre.Console;
 
 namespace EpSam.Cli.Commands;
@@ -53,7 +55,12 @@ internal static class DoctorCommand
         Environment.ProcessorCount,
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128,
         [Native(), Virtual(), new("null", true, "computes nothing; plans memory and counts work", [], null)],
-        [Blas(), Images(), Assembler()]);
+        
+        [
+            Blas(), Library("libvips", "images and slides", () => ImageReader.LibraryVersion),
+            Library("OpenSlide", "slides in scanners' formats", () => Slide.OpenSlideVersion), OpenSeadragon(),
+            Assembler(),
+        ]);
 
     static DoctorProvider Native()
     {
@@ -101,17 +108,23 @@ internal static class DoctorCommand
         }
     }
 
-    static DoctorTool Images()
+    static DoctorTool Library(string name, string purpose, Func<string> version)
     {
-        const string Purpose = "images: encode, segment, amg";
         try
         {
-            return new DoctorTool("libvips", Purpose, ImageReader.LibraryVersion, null);
+            return new DoctorTool(name, purpose, version(), null);
         }
         catch (ImagingException e)
         {
-            return new DoctorTool("libvips", Purpose, null, e.Message);
+            return new DoctorTool(name, purpose, null, e.Message);
         }
+    }
+
+    static DoctorTool OpenSeadragon()
+    {
+        string? folder = SlideViewer.FindOpenSeadragon();
+        return new DoctorTool("OpenSeadragon", "viewers of slides", folder,
+            folder is null ? "cmake/get-openseadragon" : null);
     }
 
     static DoctorTool Assembler()

@@ -52,6 +52,11 @@ public abstract class Slide : IDisposable
     /// <summary>The objective's magnification; null when the file does not tell.</summary>
     public double? Objective => Number(ObjectiveName);
 
+    /// <summary>OpenSlide's version.</summary>
+    /// <exception cref="ImagingException">It is missing; the message says how to install it.</exception>
+    public static unsafe string OpenSlideVersion =>
+        OpenSlideLibrary.Text(OpenSlideLibrary.Require().GetVersion()) ?? "";
+
     /// <summary>Opens a slide.</summary>
     /// <exception cref="ImagingException">It is no slide, or the library that reads it is missing.</exception>
     /// <exception cref="IOException">There is no such file.</exception>
