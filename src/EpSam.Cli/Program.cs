@@ -53,7 +53,9 @@ internal static class Program
         }
     }
 
-    static RootCommand Root() => new("Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
+    /// <summary>All commands.</summary>
+    internal static RootCommand Root() => new(
+        "Segments medical images with SAM-based models; runs PTX on a GPU or without one.")
     {
         DoctorCommand.Create(),
         SegmentCommand.Create(),

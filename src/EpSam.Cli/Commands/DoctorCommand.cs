@@ -55,7 +55,7 @@ internal static class DoctorCommand
         Environment.ProcessorCount,
         Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128,
         [Native(), Virtual(), new("null", true, "computes nothing; plans memory and counts work", [], null)],
-        
+
         [
             Blas(), Library("libvips", "images and slides", () => ImageReader.LibraryVersion),
             Library("OpenSlide", "slides in scanners' formats", () => Slide.OpenSlideVersion), OpenSeadragon(),
