@@ -24,12 +24,13 @@ internal sealed record DemoOptions
     /// <summary>The configuration of training.</summary>
     public string Config { get; init; } = DemoRecipe.Config;
 
-    /// <summary>What is kept in the demo's folder.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, DemoJson.Default.DemoOptions) + "\n";
 }
 
+/// <summary>What a demo's folder was made by.</summary>
+internal sealed record DemoMark(DemoOptions Options, IReadOnlyList<string> Steps);
+
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, WriteIndented = true)]
-[JsonSerializable(typeof(DemoOptions))]
+[JsonSerializable(typeof(DemoMark))]
 internal sealed partial class DemoJson : JsonSerializerContext;
 
 /// <summary>A command line of the demo.</summary>
@@ -100,6 +101,11 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
     /// <summary>The first slide, which has patches of both kinds, is for validation.</summary>
     public string SplitTable => "slide,split\n" + string.Concat(Enumerable.Range(0, options.Slides)
         .Select(i => $"{SynthSet.Name(i)},{(i > 0 ? "train" : "val")}\n"));
+
+    /// <summary>What is kept in the folder, to tell another demo by.</summary>
+    public string Mark => JsonSerializer.Serialize(
+        new DemoMark(options, [.. new DemoRecipe("", options).Steps.Select(s => s.Text)]), DemoJson.Default.DemoMark)
+        + "\n";
 
     string In(string name) => Path.Combine(folder, name);
 

@@ -91,6 +91,24 @@ internal static class DemoSummary
             + Text(own, "auc"));
         output.WriteLine($"  by a discriminant of their mean colours: {Text(colour, "accuracy")}, AUC "
             + Text(colour, "auc"));
+        Rounds(val.GetProperty("masks"), output);
+    }
+
+    static void Rounds(JsonElement masks, TextWriter output)
+    {
+        const string Maps = "cam", Round = "round";
+        List<(string Name, double Dice)> kinds = [];
+        foreach (JsonProperty kind in masks.EnumerateObject())
+        {
+            bool isRound = kind.Name.StartsWith(Round, StringComparison.Ordinal);
+            if (kind.Name != Maps && !isRound) continue;
+            string name = isRound ? kind.Name.Insert(Round.Length, " ") : "activation maps";
+            kinds.Add((name, Number(kind.Value, "dice_of_tumour")));
+        }
+        output.WriteLine("  their masks, Dice: " + string.Join(", ", kinds.Select(k =>
+            string.Create(CultureInfo.InvariantCulture, $"{k.Name} {k.Dice:F3}"))));
+        if (kinds.Count > 1 && kinds[^1].Dice < kinds[0].Dice)
+            output.WriteLine("  The rounds add nothing to the maps: what SAM brings along, this one has not learnt.");
     }
 
     static double Number(JsonElement of, string name) =>

@@ -101,7 +101,7 @@ internal static class DemoCommand
             bool isThere = File.Exists(recipe.Marker);
             if (!isThere && Directory.Exists(full) && Directory.EnumerateFileSystemEntries(full).Any())
                 throw new UserError($"--out {recipe.Folder} has something else in it; choose another");
-            if (isThere && File.ReadAllText(recipe.Marker) != recipe.Options.ToJson())
+            if (isThere && File.ReadAllText(recipe.Marker) != recipe.Mark)
             {
                 throw new UserError($"{recipe.Folder} has a demo with another seed or of another version (see "
                     + $"{recipe.Marker}); choose another --out, or delete it");
@@ -112,7 +112,7 @@ internal static class DemoCommand
                 (recipe.ConfigFile, s => s.Write(Encoding.UTF8.GetBytes(recipe.Options.Config + "\n"))),
                 (recipe.SamFile, s => s.Write(Encoding.UTF8.GetBytes(DemoRecipe.SamSizes + "\n"))),
                 (recipe.Split, s => s.Write(Encoding.UTF8.GetBytes(recipe.SplitTable))),
-                (recipe.Marker, s => s.Write(Encoding.UTF8.GetBytes(recipe.Options.ToJson()))),
+                (recipe.Marker, s => s.Write(Encoding.UTF8.GetBytes(recipe.Mark))),
             ]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
