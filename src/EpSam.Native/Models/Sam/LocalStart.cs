@@ -1,6 +1,6 @@
-// Another start than the reference's for a SAM that has learnt nothing. From random numbers a mask decoder needs many
-// thousands of steps before it takes notice of where its points are: queries and keys are projected by matrices that
-// have nothing to do with each other, and positions drown in what else tokens are made of. Here, in every attention of
+// Another start than the reference's for a SAM that has learnt nothing. From random numbers a mask decoder is slow
+// to take notice of where its points are: queries and keys are projected by matrices that have nothing to do with each
+// other, and positions drown in what else tokens are made of. Here, in every attention of
 // the decoder,
 //   keys begin with the queries' projection: what lies at the same place matches, since a position's dot product with
 //     another falls with their distance (prompt_encoder.py: sines and cosines of random frequencies);
