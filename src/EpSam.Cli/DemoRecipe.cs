@@ -135,7 +135,7 @@ internal sealed class DemoRecipe(string folder, DemoOptions options)
                 new("classifier, activation maps, mask decoder in rounds",
                     ["train", "--data", Patches, "--sam", sam, "--config", ConfigFile, "--out", Run]),
                 new("the unseen slides, segmented",
-                    ["slide", Unseen, "--run", Run, "--out", Results, "--points", "100"]),
+                    ["slide", Unseen, "--run", Run, "--out", Results]),
                 new("the same by activation maps alone, to compare",
                     ["slide", Unseen, "--run", Run, "--out", Maps, "--maps-only", "--no-viewer"]),
                 new("what the masks are worth, beside the exact truth",

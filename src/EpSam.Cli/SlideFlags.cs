@@ -54,10 +54,10 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         HelpName = "P", DefaultValueFactory = _ => 0.5,
         Description = "a tile that is less likely to have tumour gets no mask",
     };
-    static readonly Option<int> Points = new("--points")
+    static readonly Option<int?> Points = new("--points")
     {
-        HelpName = "N", DefaultValueFactory = _ => 50,
-        Description = "points of the activation map that SAM is asked with",
+        HelpName = "N",
+        Description = "points of the activation map that SAM is asked with; default: as many as the run had, else 50",
     };
     static readonly Option<ulong> PointSeed = new("--point-seed")
     {
@@ -128,7 +128,9 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         {
             Mpp = mpp.Value, Tile = tile.Value, Overlap = parsed.GetValue(Overlap) ?? tile.Value / 4,
             SlideMpp = parsed.GetValue(SlideMpp), MinTissue = parsed.GetValue(MinTissue),
-            MinProbability = parsed.GetValue(MinProbability), Points = parsed.GetValue(Points),
+            MinProbability = parsed.GetValue(MinProbability),
+            Points = parsed.GetValue(Points)
+                ?? (run is null ? new DecoderConfig() : RunModels.Of(new RunFolder(run)).Config.Decoder).Points,
             Seed = parsed.GetValue(PointSeed), Threshold = parsed.GetValue(Threshold),
             MapsOnly = parsed.GetValue(MapsOnly), Viewer = !parsed.GetValue(NoViewer),
         };

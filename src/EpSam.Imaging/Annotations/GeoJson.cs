@@ -8,6 +8,7 @@ namespace EpSam.Imaging.Annotations;
 public static class GeoJson
 {
     const int Deepest = 64;
+    const int Pending = 1 << 16; // bytes that wait for the stream
 
     /// <summary>All features of a file.</summary>
     /// <exception cref="AnnotationException">It is not GeoJSON, or a geometry in it is impossible.</exception>
@@ -44,7 +45,11 @@ public static class GeoJson
         json.WriteStartObject();
         json.WriteString("type", "FeatureCollection");
         json.WriteStartArray("features");
-        foreach (Annotation annotation in annotations) Write(json, annotation, colours);
+        foreach (Annotation annotation in annotations)
+        {
+            Write(json, annotation, colours);
+            if (json.BytesPending > Pending) json.Flush();
+        }
         json.WriteEndArray();
         json.WriteEndObject();
     }

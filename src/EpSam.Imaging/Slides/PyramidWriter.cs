@@ -36,7 +36,7 @@ public sealed record PyramidOptions
     public byte Background { get; init; }
 
     /// <summary>Memory for tiles of coarser levels that are half done; beyond it they wait on the disk.</summary>
-    internal int PartialBytes { get; init; } = 32 << 20;
+    internal int PartialBytes { get; init; } = 8 << 20;
 }
 
 /// <summary>

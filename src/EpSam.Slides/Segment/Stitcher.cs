@@ -189,5 +189,9 @@ internal sealed class Stitcher
     }
 
     /// <summary>The tumour's outlines in pixels of the picture. The files are still to be completed.</summary>
-    public IReadOnlyList<SlidePolygon> Finish() => _outlines.Finish();
+    public IReadOnlyList<SlidePolygon> Finish()
+    {
+        _spare.Clear();
+        return _outlines.Finish();
+    }
 }

@@ -55,6 +55,7 @@ public sealed class SlideCommandTests
         RunConfig config = new()
         {
             Classifier = new() { Size = 64 }, Cam = new() { Rule = "general", General = rule, Scale = 1 },
+            Decoder = new() { Points = 70 },
         };
         File.WriteAllText(run.Config, config.ToJson());
         new PatchScale(2, 64).Write(path);
@@ -79,6 +80,9 @@ public sealed class SlideCommandTests
         SlideFolder results = new(In("out/slides/synth_0001"));
         foreach (string path in new[] { results.Mask, results.Probability, results.GeoJson, results.Tiles,
             results.Summary }) Assert.That(path, Does.Exist);
+        using (JsonDocument made = JsonDocument.Parse(File.ReadAllText(results.Summary)))
+            Assert.That(made.RootElement.GetProperty("options").GetProperty("points").GetInt32(), Is.EqualTo(70),
+                "as many as the run had");
         using (Slide mask = EpSam.Imaging.Slides.Slide.Open(results.Mask))
             Assert.That((mask.Levels[0].Width, mask.Levels[0].Height), Is.EqualTo((300, 256)));
         Assert.That(GeoJson.Read(In("out/tumour.geojson")), Has.Count.EqualTo(
