@@ -67,6 +67,11 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
     {
         HelpName = "P", DefaultValueFactory = _ => 0.5, Description = "a pixel is tumour from this probability on",
     };
+    static readonly Option<double> MinArea = new("--min-area")
+    {
+        HelpName = "AREA", DefaultValueFactory = _ => 1000,
+        Description = "square micrometres: smaller holes in tumour are filled, smaller regions left out; 0 keeps all",
+    };
     static readonly Option<bool> MapsOnly = new("--maps-only")
     {
         Description = "masks are the activation maps'; SAM is not asked, and need not be there",
@@ -82,7 +87,7 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         foreach (Option option in new Option[]
         {
             RunFolderOption, Classifier, Sam, Decoder, Mpp, Tile, Overlap, SlideMpp, MinTissue, MinProbability, Points,
-            PointSeed, Threshold, MapsOnly, NoViewer,
+            PointSeed, Threshold, MinArea, MapsOnly, NoViewer,
         })
         {
             command.Add(option);
@@ -132,7 +137,8 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
             Points = parsed.GetValue(Points)
                 ?? (run is null ? new DecoderConfig() : RunModels.Of(new RunFolder(run)).Config.Decoder).Points,
             Seed = parsed.GetValue(PointSeed), Threshold = parsed.GetValue(Threshold),
-            MapsOnly = parsed.GetValue(MapsOnly), Viewer = !parsed.GetValue(NoViewer),
+            MinArea = parsed.GetValue(MinArea), MapsOnly = parsed.GetValue(MapsOnly),
+            Viewer = !parsed.GetValue(NoViewer),
         };
         try
         {

@@ -14,7 +14,10 @@ namespace EpSam.Imaging.Annotations;
 /// </summary>
 /// <param name="width">Pixels of a row.</param>
 /// <param name="height">Rows.</param>
-public sealed class OutlineTracer(int width, int height)
+/// <param name="least">
+/// Pixels that matter: holes of fewer, counted with what lies in them, are filled, then regions of fewer left out.
+/// </param>
+public sealed class OutlineTracer(int width, int height, double least = 0)
 {
     const int None = -1;
 
@@ -96,7 +99,7 @@ public sealed class OutlineTracer(int width, int height)
         return [.. _outer.OrderBy(r => r.Row).ThenBy(r => r.Column).Select(r => new SlidePolygon(r.Points,
             holes.TryGetValue(Root(r.Region), out List<Ring>? those)
                 ? [.. those.OrderBy(h => h.Row).ThenBy(h => h.Column).ThenBy(h => h.Part).Select(h => h.Points)]
-                : []))];
+                : [])).Where(p => p.Area >= least)];
     }
 
     void Take(int count)
@@ -243,8 +246,9 @@ public sealed class OutlineTracer(int width, int height)
         (int row, int column) = (_nodes[start].Y, _nodes[start].X);
         foreach ((int part, SlidePoint[] points) in Simple(start, count).Index())
         {
-            bool isOuter = SlidePolygon.SignedArea(points) > 0;
-            (isOuter ? _outer : _holes).Add(new Ring(points, region, row, column, part));
+            double area = SlidePolygon.SignedArea(points);
+            if (Math.Abs(area) < least) continue; // what lies in it is smaller still
+            (area > 0 ? _outer : _holes).Add(new Ring(points, region, row, column, part));
         }
     }
 

@@ -31,6 +31,13 @@ public sealed record SlideOptions
     /// <summary>A pixel is tumour from this probability on.</summary>
     public double Threshold { get; init; } = 0.5;
 
+    /// <summary>
+    /// Square micrometres. Holes in tumour that are smaller, with what lies in them, are filled, then regions of tumour
+    /// that are smaller are left out: of mask, outlines, areas and counts, not of the probabilities. The default is
+    /// about ten tumour cells; 0 keeps all.
+    /// </summary>
+    public double MinArea { get; init; } = 1000;
+
     /// <summary>Masks are the classifier's activation maps'; SAM is not asked.</summary>
     public bool MapsOnly { get; init; }
 
@@ -47,6 +54,7 @@ public sealed record SlideOptions
         Require(MinTissue is >= 0 and <= 1, nameof(MinTissue), MinTissue, "0 to 1");
         Require(MinProbability is >= 0 and <= 1, nameof(MinProbability), MinProbability, "0 to 1");
         Require(Points is >= 1 and <= 1024, nameof(Points), Points, "1 to 1024");
+        Require(MinArea is >= 0 and <= 1e9, nameof(MinArea), MinArea, "0 to 1e9 square micrometres");
         Require(Threshold is > 0 and <= 1, nameof(Threshold), Threshold, "above 0, at most 1");
     }
 

@@ -1,6 +1,7 @@
 // One slide in, one folder of results out. Tiles of the slide at the models' resolution are gone through row by row;
 // those without tissue are not even read. The rest are classified in batches; those that show tumour get a mask, which
-// is blended with its neighbours'. All that grows with the slide is its tissue mask, a row of tiles and the outlines.
+// is blended with its neighbours'. Outlines of what is tumour then, without specks, are the truth that mask, areas and
+// counts are made from. All that grows with the slide is its tissue mask, a row of tiles and the outlines.
 using System.Globalization;
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
@@ -36,7 +37,8 @@ public sealed class SlideSegmenter
     readonly TileGrid _grid;
     readonly CounterRandom _random;
     readonly List<(TilePlace Place, TilePixels? Pixels)> _pending = []; // in order; a batch of them has pixels
-    int _tissueTiles, _tumourTiles;
+    int _tissueTiles, _tumourTiles, _regions;
+    long _tumourPixels;
     double _highest;
 
     SlideSegmenter(ISlideModels models, SlideOptions options, Slide slide, SlideFile file, string folder,
@@ -86,16 +88,8 @@ public sealed class SlideSegmenter
 
     SlideSummary Run()
     {
-        PyramidOptions layout = new() { Tile = Stitcher.FileTile, Mpp = _mpp * _view.Downsample };
-        using PyramidWriter probability = new(_folder.Probability, _view.Width, _view.Height, channels: 1, layout);
-        using PyramidWriter mask = new(_folder.Mask, _view.Width, _view.Height, channels: 1,
-            layout with { IsClasses = true });
-        Stitcher stitcher = new(_grid, (int)_view.Width, (int)_view.Height, _options.Threshold, probability, mask);
-        using (TileTable table = new(_folder.Tiles)) Tiles(stitcher, table);
-        probability.Complete();
-        mask.Complete();
-        int regions = WriteOutlines(stitcher);
-        SlideSummary summary = Summary(stitcher, regions);
+        Regions(Probabilities());
+        SlideSummary summary = Summary();
         _cancel.ThrowIfCancellationRequested();
         SlideOverlay.Write(_folder.Overlay, _slide, _folder, _view.Downsample);
         if (_options.Viewer) SlideViewer.Write(_folder.Viewer, _slide, _folder, summary, _cancel);
@@ -103,7 +97,23 @@ public sealed class SlideSegmenter
         return summary;
     }
 
+    // Micrometres of a pixel of the mask.
+    double PixelSide => _view.Downsample * _mpp;
+
+    PyramidWriter NewFile(string path, bool isClasses) => new(path, _view.Width, _view.Height, channels: 1,
+        new PyramidOptions { Tile = Stitcher.FileTile, Mpp = PixelSide, IsClasses = isClasses });
+
     // --- tiles
+
+    IReadOnlyList<SlidePolygon> Probabilities()
+    {
+        using PyramidWriter file = NewFile(_folder.Probability, isClasses: false);
+        double least = _options.MinArea / (PixelSide * PixelSide);
+        Stitcher stitcher = new(_grid, (int)_view.Width, (int)_view.Height, _options.Threshold, file, least);
+        using (TileTable table = new(_folder.Tiles)) Tiles(stitcher, table);
+        file.Complete();
+        return stitcher.Finish();
+    }
 
     IEnumerable<TilePlace> Places()
     {
@@ -211,11 +221,11 @@ public sealed class SlideSegmenter
 
     // --- the whole slide
 
-    int WriteOutlines(Stitcher stitcher)
+    void Regions(IReadOnlyList<SlidePolygon> polygons)
     {
-        IReadOnlyList<SlidePolygon> polygons = stitcher.Finish();
-        IReadOnlyList<RegionFigures> figures = stitcher.Regions.All();
-        double side = _view.Downsample * _mpp; // micrometres of a pixel of the mask
+        RegionFigures[] figures = WriteMask(polygons);
+        (_regions, _tumourPixels) = (polygons.Count, figures.Sum(f => f.Pixels));
+        double side = PixelSide;
         using FileStream file = File.Create(_folder.GeoJson);
         GeoJson.Write(file, polygons.Select((polygon, i) =>
             new Annotation($"{Group} {i + 1}", AnnotationKind.Polygon, Group, [InLevel0(polygon)], [])
@@ -227,7 +237,15 @@ public sealed class SlideSegmenter
                     ["Mean probability"] = Math.Round(figures[i].MeanProbability, 4),
                 },
             }), _ => Colour);
-        return polygons.Count;
+    }
+
+    RegionFigures[] WriteMask(IReadOnlyList<SlidePolygon> polygons)
+    {
+        using Slide probability = Slide.Open(_folder.Probability);
+        using PyramidWriter mask = NewFile(_folder.Mask, isClasses: true);
+        RegionFigures[] figures = RegionPainter.Paint(polygons, mask, probability, _cancel);
+        mask.Complete();
+        return figures;
     }
 
     // A hundredth of a pixel is far less than half a pixel of the mask: painted again, it is the same.
@@ -249,17 +267,13 @@ public sealed class SlideSegmenter
         return length;
     }
 
-    SlideSummary Summary(Stitcher stitcher, int regions)
+    SlideSummary Summary() => new()
     {
-        double side = _view.Downsample * _mpp;
-        return new SlideSummary
-        {
-            Name = _file.Name, File = Path.GetFileName(_file.Path), Width = _slide.Levels[0].Width,
-            Height = _slide.Levels[0].Height, Mpp = _mpp, Downsample = _view.Downsample,
-            TissueMm2 = Math.Round(_tissue.Area * _mpp * _mpp / PerMm2, Digits),
-            TumourMm2 = Math.Round(stitcher.TumourPixels * side * side / PerMm2, Digits),
-            Regions = regions, Tiles = _grid.Count, TissueTiles = _tissueTiles, TumourTiles = _tumourTiles,
-            MaxProbability = Math.Round(_highest, Digits),
-        };
-    }
+        Name = _file.Name, File = Path.GetFileName(_file.Path), Width = _slide.Levels[0].Width,
+        Height = _slide.Levels[0].Height, Mpp = _mpp, Downsample = _view.Downsample,
+        TissueMm2 = Math.Round(_tissue.Area * _mpp * _mpp / PerMm2, Digits),
+        TumourMm2 = Math.Round(_tumourPixels * PixelSide * PixelSide / PerMm2, Digits),
+        Regions = _regions, Tiles = _grid.Count, TissueTiles = _tissueTiles, TumourTiles = _tumourTiles,
+        MaxProbability = Math.Round(_highest, Digits),
+    };
 }

@@ -1,13 +1,13 @@
 // Tiles' probabilities to one picture of the whole slide. Sums are kept for squares of the file that a tile with tumour
-// has touched and that a later row of tiles may still touch; once it cannot, a row of squares becomes probabilities and
-// mask, goes to the files, to the outlines and to the regions' figures, and is forgotten. A tile that shows no tumour
-// says 0; one that was not looked at says nothing, and what it has in common with others is theirs alone.
+// has touched and that a later row of tiles may still touch; once it cannot, a row of squares becomes probabilities,
+// goes to the file and to the outlines of what is tumour, and is forgotten. A tile that shows no tumour says 0; one
+// that was not looked at says nothing, and what it has in common with others is theirs alone.
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
 
 namespace EpSam.Slides.Segment;
 
-/// <summary>Writes probability and mask of a slide. Tiles come row by row.</summary>
+/// <summary>Writes a slide's probabilities and outlines its tumour. Tiles come row by row.</summary>
 internal sealed class Stitcher
 {
     const int Side = 256;
@@ -15,7 +15,7 @@ internal sealed class Stitcher
 
     readonly TileGrid _grid;
     readonly int _width, _height, _level;
-    readonly PyramidWriter _probability, _mask;
+    readonly PyramidWriter _probability;
     readonly OutlineTracer _outlines;
     readonly Dictionary<int, Dictionary<int, int[]>> _sums = []; // by row and column of squares
     readonly Stack<int[]> _spare = new();
@@ -28,25 +28,17 @@ internal sealed class Stitcher
     /// <param name="height">Its rows.</param>
     /// <param name="threshold">A pixel is tumour from this probability on.</param>
     /// <param name="probability">Where probabilities go, in squares of <see cref="FileTile"/>.</param>
-    /// <param name="mask">Where the mask goes.</param>
-    public Stitcher(TileGrid grid, int width, int height, double threshold, PyramidWriter probability,
-        PyramidWriter mask)
+    /// <param name="least">Pixels of a region, or of a hole in one, that is not left out.</param>
+    public Stitcher(TileGrid grid, int width, int height, double threshold, PyramidWriter probability, double least)
     {
-        (_grid, _width, _height, _probability, _mask) = (grid, width, height, probability, mask);
+        (_grid, _width, _height, _probability) = (grid, width, height, probability);
         _level = LevelOf(threshold);
-        _outlines = new OutlineTracer(width, height);
-        Regions = new RegionTally();
+        _outlines = new OutlineTracer(width, height, least);
         (_levels, _set) = (new byte[width], new byte[width]);
     }
 
     /// <summary>The files' tiles must have this side.</summary>
     public const int FileTile = Side;
-
-    /// <summary>What was found of each region; complete after <see cref="Finish"/>.</summary>
-    public RegionTally Regions { get; }
-
-    /// <summary>Pixels of tumour so far.</summary>
-    public long TumourPixels { get; private set; }
 
     /// <summary>The least 8-bit probability that is tumour.</summary>
     public static int LevelOf(double threshold) => Math.Max(1, (int)Math.Ceiling(threshold * 255));
@@ -109,10 +101,8 @@ internal sealed class Stitcher
         if (!_sums.Remove(row, out Dictionary<int, int[]>? squares))
         {
             _outlines.EmptyRows(rows);
-            Regions.EmptyRows(rows);
             return;
         }
-        byte[] set = new byte[Side * Side];
         int[] columns = [.. squares.Keys.Order()];
         byte[][] written = new byte[columns.Length][];
         for (int i = 0; i < columns.Length; i++)
@@ -123,13 +113,10 @@ internal sealed class Stitcher
             for (int p = 0; p < sums.Length; p++)
             {
                 int whole = weights is null ? Whole : weights[p];
-                byte level = whole == 0 ? (byte)0 : (byte)((sums[p] + whole / 2) / whole);
-                written[i][p] = level;
-                set[p] = level >= _level ? (byte)255 : (byte)0;
+                written[i][p] = whole == 0 ? (byte)0 : (byte)((sums[p] + whole / 2) / whole);
             }
             _spare.Push(sums);
             _probability.WriteTile(columns[i], row, written[i]);
-            if (set.AsSpan().ContainsAnyExcept((byte)0)) _mask.WriteTile(columns[i], row, set);
         }
         for (int y = 0; y < rows; y++) Trace(y, columns, written);
     }
@@ -168,27 +155,11 @@ internal sealed class Stitcher
             int left = columns[i] * Side, count = Math.Min(Side, _width - left);
             squares[i].AsSpan(y * Side, count).CopyTo(_levels.AsSpan(left));
         }
-        int least = _level, tumour = 0;
-        for (int x = 0; x < _levels.Length; x++)
-        {
-            bool isTumour = _levels[x] >= least;
-            _set[x] = isTumour ? (byte)1 : (byte)0;
-            tumour += _set[x];
-        }
-        TumourPixels += tumour;
-        if (tumour == 0)
-        {
-            _outlines.EmptyRows(1);
-            Regions.EmptyRows(1);
-        }
-        else
-        {
-            _outlines.Row(_set);
-            Regions.Row(_set, _levels);
-        }
+        for (int x = 0; x < _levels.Length; x++) _set[x] = _levels[x] >= _level ? (byte)1 : (byte)0;
+        _outlines.Row(_set);
     }
 
-    /// <summary>The tumour's outlines in pixels of the picture. The files are still to be completed.</summary>
+    /// <summary>The tumour's outlines in pixels of the picture. The file is still to be completed.</summary>
     public IReadOnlyList<SlidePolygon> Finish()
     {
         _spare.Clear();

@@ -81,8 +81,11 @@ public sealed class SlideCommandTests
         foreach (string path in new[] { results.Mask, results.Probability, results.GeoJson, results.Tiles,
             results.Summary }) Assert.That(path, Does.Exist);
         using (JsonDocument made = JsonDocument.Parse(File.ReadAllText(results.Summary)))
-            Assert.That(made.RootElement.GetProperty("options").GetProperty("points").GetInt32(), Is.EqualTo(70),
-                "as many as the run had");
+        {
+            JsonElement options = made.RootElement.GetProperty("options");
+            Assert.That(options.GetProperty("points").GetInt32(), Is.EqualTo(70), "as many as the run had");
+            Assert.That(options.GetProperty("min_area").GetDouble(), Is.EqualTo(1000));
+        }
         using (Slide mask = EpSam.Imaging.Slides.Slide.Open(results.Mask))
             Assert.That((mask.Levels[0].Width, mask.Levels[0].Height), Is.EqualTo((300, 256)));
         Assert.That(GeoJson.Read(In("out/tumour.geojson")), Has.Count.EqualTo(
@@ -100,9 +103,10 @@ public sealed class SlideCommandTests
         Assert.That(json.GetProperty("slides").EnumerateArray().Select(s => s.GetProperty("state").GetString()),
             Is.EqualTo(new[] { "failed", "kept", "kept" }));
 
-        CommandLine other = Slide("--out", In("out"), "--threshold", "0.75");
+        CommandLine other = Slide("--out", In("out"), "--threshold", "0.75", "--min-area", "0");
         Assert.That(other.Code, Is.EqualTo(1));
-        Assert.That(other.Error, Does.Contain("options.threshold is 0.75, was 0.5"));
+        Assert.That(other.Error, Does.Contain("options.threshold is 0.75, was 0.5")
+            .And.Contain("options.min_area is 0, was 1000"));
     }
 
     [Test]
@@ -203,6 +207,7 @@ public sealed class SlideCommandTests
     [TestCase("slide a.svs --out o --run RUN --shard half", "--shard half: expected PART/PARTS")]
     [TestCase("slide a.svs --out o --run RUN --overlap 40", "--overlap is 40; expected 0 to half a tile, 32")]
     [TestCase("slide a.svs --out o --run RUN --threshold 0", "--threshold is 0")]
+    [TestCase("slide a.svs --out o --run RUN --min-area -5", "--min-area is -5; expected 0 to 1e9 square micrometres")]
     [TestCase("slide a.svs --out o --run RUN --slide-mpp -1", "--slide-mpp is -1")]
     [TestCase("slide a.svs --out o --run RUN --gpu null", "--gpu null computes nothing")]
     [TestCase("slide a.svs --out o --run RUN --maps-only --sam s", "leave out --sam")]

@@ -116,6 +116,33 @@ public sealed class OutlineTracerTests
         Assert.That(polygons, Has.Count.EqualTo(Regions(mask, height, width)));
     }
 
+    static IReadOnlyList<SlidePolygon> Trace(byte[] mask, int height, int width, double least)
+    {
+        OutlineTracer tracer = new(width, height, least);
+        for (int row = 0; row < height; row++) tracer.Row(mask.AsSpan(row * width, width));
+        return tracer.Finish();
+    }
+
+    [Test]
+    public void WithoutSpecks_SmallRegionsAreGone_SmallHolesFilled([Values(0.35, 0.5, 0.6, 0.75, 0.93)] double share,
+        [Values(1, 2, 4.5, 9, 40)] double least)
+    {
+        Random random = new((int)(share * 100 + 1000 * least));
+        for (int n = 0; n < 60; n++)
+        {
+            (int height, int width) = (random.Next(1, 24), random.Next(1, 24));
+            byte[] mask = new byte[height * width];
+            for (int i = 0; i < mask.Length; i++) mask[i] = random.NextDouble() < share ? (byte)1 : (byte)0;
+            byte[] expected = Specks.Without(mask, height, width, least);
+            IReadOnlyList<SlidePolygon> polygons = Trace(mask, height, width, least);
+            AssertPaintsTheMask(polygons, expected, height, width);
+            Assert.That(polygons, Has.Count.EqualTo(Regions(expected, height, width)), $"mask {n}");
+            Assert.That(polygons.Select(p => p.Area), Has.All.GreaterThanOrEqualTo(least));
+            Assert.That(polygons.Sum(p => p.Rings.Sum(r => r.Count)), Is.EqualTo(
+                WholeMaskOutlines.Trace(expected, height, width).Sum(p => p.Rings.Sum(r => r.Count))), $"mask {n}");
+        }
+    }
+
     [Test]
     public void EmptyRows_AreRowsWithoutPixels()
     {

@@ -14,7 +14,7 @@ public sealed class SlideSegmenterTests
 {
     static readonly SlideOptions Options = new()
     {
-        Mpp = 0.5, Tile = 64, Overlap = 16, MinTissue = 0, Viewer = false,
+        Mpp = 0.5, Tile = 64, Overlap = 16, MinTissue = 0, MinArea = 0, Viewer = false,
     };
 
     string _folder = "";
@@ -129,6 +129,44 @@ public sealed class SlideSegmenterTests
         {
             ["Area mm^2"] = 0.0012, ["Perimeter µm"] = 140, ["Mean probability"] = 1,
         }));
+    }
+
+    // A disc with holes of 9 and of 400 pixels, an island of 36 in the larger; specks of 1 and 25; a block of 100.
+    static byte Speckled(long x, long y, int channel)
+    {
+        bool isDisc = (x - 100) * (x - 100) + (y - 100) * (y - 100) < 60 * 60 && !In(70, 80, 3) && !In(95, 90, 20);
+        bool isTumour = isDisc || In(102, 97, 6) || In(180, 20, 1) || In(30, 200, 5) || In(200, 190, 10);
+        int[] colour = isTumour ? [220, 30, 60] : [60, 30, 220];
+        return (byte)colour[channel];
+
+        bool In(int left, int top, int side) => x >= left && x < left + side && y >= top && y < top + side;
+    }
+
+    [TestCase(0, 5, 2)]
+    [TestCase(0.5, 4, 2)] // a pixel has 0.25 square micrometres
+    [TestCase(2.25, 4, 2)]
+    [TestCase(2.5, 4, 1)]
+    [TestCase(6.5, 3, 1)]
+    [TestCase(9.25, 2, 1)]
+    [TestCase(25.25, 1, 1)]
+    [TestCase(100.25, 1, 0)]
+    public void Segment_SmallRegionsAndHoles_AreLeftOut(double minArea, int regions, int holes)
+    {
+        const int Side = 240;
+        using MemorySlide slide = new(Side, Side, Speckled, mpp: 0.5);
+        SlideSummary summary = Run(new FakeModels(), Options with { MinArea = minArea }, slide);
+        byte[] truth = FakeModels.Red(slide.ReadRegion(0, 0, 0, Side, Side).Pixels), mask = Mask(Folder());
+        Assert.That(mask.Select(v => v / 255), Is.EqualTo(Specks.Without(truth, Side, Side, minArea / 0.25)));
+        AssertFilesAgree(Folder(), summary, mask, Side, Side);
+        Assert.That(summary.Regions, Is.EqualTo(regions));
+        Annotation disc = GeoJson.Read(Folder().GeoJson).MaxBy(r => r.Polygons[0].Area)!;
+        Assert.That(disc.Polygons[0].Holes, Has.Count.EqualTo(holes));
+        byte[] own = new byte[mask.Length];
+        PolygonMask.Paint(disc.Polygons[0], 0, 0, 1, 1, own, Side, Side);
+        Assert.That(disc.Measurements["Mean probability"], Is.EqualTo(
+            own.Zip(truth).Where(p => p.First != 0).Average(p => p.Second / 255.0)).Within(1e-4), "holes lower it");
+        byte[] probability = Pixels(Folder().Probability, out Slide written);
+        using (written) Assert.That(probability, Is.EqualTo(truth), "is as the models have it");
     }
 
     [TestCase(1)]
