@@ -18,8 +18,8 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-log=$(mktemp) failures=$(mktemp)
-trap 'rm -f "$log" "$failures"' EXIT
+log=$(mktemp) other=$(mktemp) failures=$(mktemp) beside=""
+trap '[ -z "$beside" ] || kill "$beside" 2>/dev/null; rm -f "$log" "$other" "$failures"' EXIT
 
 finish() { # passed, failed, skipped
     if [ -s "$failures" ]; then echo "== failed"; cat "$failures"; fi
@@ -66,26 +66,38 @@ case $filter in                                 # a bare word means: contained i
 esac
 if [ -n "$quick" ]; then filter="TestCategory!=Slow${filter:+&($filter)}"; fi
 
-passed=0 failed=0 skipped=0
-for project in tests/EpSam.VirtualGpu.Tests tests/EpSam.Native.Tests; do
-    echo "== $project"
-    dotnet test "$project" -c Release --no-build --logger "console;verbosity=minimal" \
-        ${filter:+--filter "$filter"} </dev/null 2>&1 | tee "$log" | sed "/^  Skipped /d"
-    status=${PIPESTATUS[0]}
+run_tests() { # PROJECT
+    exec dotnet test "$1" -c Release --no-build --logger "console;verbosity=minimal" \
+        ${filter:+--filter "$filter"} </dev/null 2>&1
+}
+
+add_totals() { # PROJECT, status, log
+    local f p s
     # The runner's summary: "Passed!  - Failed:     0, Passed:    10, Skipped:     0, Total:    10, Duration: …"
     read -r f p s < <(sed -nE \
-        's/.*- Failed: *([0-9]+), Passed: *([0-9]+), Skipped: *([0-9]+), Total.*/\1 \2 \3/p' "$log" | tail -1)
+        's/.*- Failed: *([0-9]+), Passed: *([0-9]+), Skipped: *([0-9]+), Total.*/\1 \2 \3/p' "$3" | tail -1)
     passed=$((passed + ${p:-0})) skipped=$((skipped + ${s:-0})) failed=$((failed + ${f:-0}))
-    failed_tests "$log" >>"$failures"
-    if [ "$status" -ne 0 ] && { [ "${f:-0}" -eq 0 ] || grep -q "test run was aborted" "$log"; }; then
-        echo "test.sh: $project ended with status $status; counted as a failed test" >&2
+    failed_tests "$3" >>"$failures"
+    if [ "$2" -ne 0 ] && { [ "${f:-0}" -eq 0 ] || grep -q "test run was aborted" "$3"; }; then
+        echo "test.sh: $1 ended with status $2; counted as a failed test" >&2
         {
-            echo "  $project ended with status $status; its last lines:"
-            tail -n 15 "$log" | cut -c 1-300
+            echo "  $1 ended with status $2; its last lines:"
+            tail -n 15 "$3" | cut -c 1-300
         } >>"$failures"
         failed=$((failed + 1))
     fi
-done
+}
+
+# Both at once, since neither keeps all cores busy; what the smaller one says comes when the other has ended.
+passed=0 failed=0 skipped=0
+run_tests tests/EpSam.VirtualGpu.Tests >"$other" & beside=$!
+echo "== tests/EpSam.Native.Tests"
+(run_tests tests/EpSam.Native.Tests) | tee "$log" | sed "/^  Skipped /d"
+add_totals tests/EpSam.Native.Tests "${PIPESTATUS[0]}" "$log"
+echo "== tests/EpSam.VirtualGpu.Tests"
+wait "$beside"; status=$? beside=""
+sed "/^  Skipped /d" "$other"
+add_totals tests/EpSam.VirtualGpu.Tests "$status" "$other"
 if [ $((passed + failed + skipped)) -eq 0 ]; then
     echo "  no test matches" >"$failures"
     failed=1

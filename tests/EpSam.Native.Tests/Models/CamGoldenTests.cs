@@ -1,6 +1,6 @@
 // EP-SAM's activation maps from pixels to masks against the recorded numbers of the reference code (set s04), by
-// the public class. Full width on large images takes minutes with the virtual GPU's checks, so that all have them only
-// where it is asked for (Explicit), the small one always. How far each step may be off is what meta.json says:
+// the public class. Full width takes half a minute to minutes with the virtual GPU's checks, so that they are on only
+// where it is asked for (Explicit); small networks always have them. How far each step may be off says meta.json:
 // its tolerances for floats, one level of 255 where a float is that near to the next level, one level where an
 // orientation differs, half a percent of a mask's pixels. What follows from a recorded map is exact: CamMaskTests.
 using EpSam.Cases;
@@ -27,10 +27,11 @@ public sealed class CamGoldenTests
     [TestCase("he0", "he0_512x512.png", 0, 0, 512, 512, false)]
     [TestCase("he1", "he1_512x512.png", 0, 0, 512, 512, false)]
     [TestCase("he2_h384_w512", "he2_h384_w512.png", 0, 0, 512, 384, false)]
-    [TestCase("he1_h201_w173", "he1_512x512.png", 100, 60, 173, 201, true)]
+    [TestCase("he1_h201_w173", "he1_512x512.png", 100, 60, 173, 201, false)]
     [TestCase("he0", "he0_512x512.png", 0, 0, 512, 512, true, Explicit = true)]
     [TestCase("he1", "he1_512x512.png", 0, 0, 512, 512, true, Explicit = true)]
     [TestCase("he2_h384_w512", "he2_h384_w512.png", 0, 0, 512, 384, true, Explicit = true)]
+    [TestCase("he1_h201_w173", "he1_512x512.png", 100, 60, 173, 201, true, Explicit = true)]
     public void Cam_OfAnImage_IsTheReferences(
         string name, string file, int left, int top, int w, int h, bool isChecked)
     {

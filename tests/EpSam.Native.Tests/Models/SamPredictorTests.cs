@@ -141,7 +141,7 @@ public sealed class SamPredictorTests
         SamPrompt.OfPoint(60, 61) with { Image = a },
     ];
 
-    [Test]
+    [Test, Category("Slow")]
     public void Predict_InWhateverPasses_GivesTheSameBitsInTheCallersOrder()
     {
         List<string[]> runs = [];

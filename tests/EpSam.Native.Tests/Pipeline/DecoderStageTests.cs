@@ -7,7 +7,7 @@ namespace EpSam.Native.Tests.Pipeline;
 
 public sealed class DecoderStageTests
 {
-    [Test]
+    [Test, Category("Slow")]
     public void Rounds_LearnFromMasks_AndLeaveDecodersMasksAndFigures()
     {
         using DecoderRig rig = new(train: 8);

@@ -88,7 +88,7 @@ public sealed class KillTests
         {
             using Process process = Start("stopped");
             Task<(int Code, string Error)> end = Task.Run(() => End(process));
-            if (stop <= 3 && !end.Wait(TimeSpan.FromSeconds(1 + _seconds / 5)))
+            if (stop <= 2 && !end.Wait(TimeSpan.FromSeconds(1 + _seconds / 5)))
                 Process.Start("kill", $"-TERM {process.Id}").WaitForExit();
             codes.Add(end.Result.Code);
             Assert.That(codes[^1], Is.Zero.Or.EqualTo(130), end.Result.Error);

@@ -38,7 +38,7 @@ public sealed partial class ReadmeTests
         Blocks().Where(b => b.Language == "sh").SelectMany(b => b.Body.Split('\n'))
             .Select(l => l.Split(" #")[0].Trim()).Where(l => l.Length > 0);
 
-    [Test]
+    [Test, Category("Slow")]
     public void EpsamLines_InOrder_AllSucceed()
     {
         string ptx = Blocks().Single(b => b.Language == "ptx").Body;

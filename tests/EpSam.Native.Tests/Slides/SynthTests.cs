@@ -141,7 +141,7 @@ public sealed class SynthTests
     }
 
     // Patches of one half of the slides tell the rule, those of the other half judge it.
-    [Test]
+    [Test, Category("Slow")]
     public void Colour_OfPatches_TellsLittle()
     {
         const int Side = 2048, Patch = 128, Count = 6;
