@@ -1,7 +1,10 @@
 namespace EpSam.Imaging.Annotations;
 
 /// <summary>A position in pixels of a slide's level 0; (0, 0) is the upper left corner of the first pixel.</summary>
-public readonly record struct SlidePoint(double X, double Y);
+public readonly record struct SlidePoint(double X, double Y)
+{
+    internal const double Farthest = 1e9; // pixels, either way: far more than any slide has
+}
 
 /// <summary>An area: a ring and the holes in it. Rings are closed from the last point to the first.</summary>
 public sealed record SlidePolygon(IReadOnlyList<SlidePoint> Outer, IReadOnlyList<IReadOnlyList<SlidePoint>> Holes)

@@ -146,11 +146,10 @@ public static class AsapXml
 
     static double Number(XmlReader coordinate, string attribute, string name)
     {
-        const double Farthest = 1e9; // pixels: far more than any slide has
         string text = coordinate.GetAttribute(attribute) ?? "";
         bool isNumber = double.TryParse(text.Replace(',', '.'), NumberStyles.Float, CultureInfo.InvariantCulture,
             out double value);
-        return isNumber && Math.Abs(value) <= Farthest ? value
+        return isNumber && Math.Abs(value) <= SlidePoint.Farthest ? value
             : throw At(Line(coordinate), name, $"{attribute}=\"{text}\" is no coordinate");
     }
 

@@ -1,5 +1,6 @@
 // GeoJSON (RFC 7946) as QuPath imports and exports it: features with a classification, measurements and coordinates in
 // pixels of level 0. A ring's last point repeats its first in the file, and not here.
+using System.Text;
 using System.Text.Json;
 
 namespace EpSam.Imaging.Annotations;
@@ -17,8 +18,7 @@ public static class GeoJson
     {
         try
         {
-            using FileStream file = File.OpenRead(path);
-            using JsonDocument document = JsonDocument.Parse(file, new JsonDocumentOptions { MaxDepth = Deepest });
+            using JsonDocument document = JsonDocument.Parse(Content(path), new() { MaxDepth = Deepest });
             JsonElement root = document.RootElement;
             IEnumerable<JsonElement> features = root.ValueKind == JsonValueKind.Array ? root.EnumerateArray()
                 : Text(root, "type") == "FeatureCollection" ? Need(root, "features").EnumerateArray()
@@ -124,17 +124,7 @@ public static class GeoJson
             JsonElement geometry = Text(feature, "type") == "Feature" ? Need(feature, "geometry") : feature;
             JsonElement properties = feature.TryGetProperty("properties", out JsonElement given)
                 && given.ValueKind == JsonValueKind.Object ? given : default;
-            JsonElement coordinates = Need(geometry, "coordinates");
-            (AnnotationKind kind, List<SlidePolygon> polygons, List<SlidePoint> points) = Text(geometry, "type") switch
-            {
-                "Polygon" => (AnnotationKind.Polygon, [Polygon(coordinates, name)], []),
-                "MultiPolygon" => (AnnotationKind.Polygon,
-                    [.. coordinates.EnumerateArray().Select(p => Polygon(p, name))], []),
-                "Point" => (AnnotationKind.Dot, [], [Point(coordinates)]),
-                "MultiPoint" => (AnnotationKind.PointSet, [], Points(coordinates)),
-                "LineString" => (AnnotationKind.Line, new List<SlidePolygon>(), Points(coordinates)),
-                string other => throw new AnnotationException($"{name}: geometry '{other}' is not read"),
-            };
+            (AnnotationKind kind, List<SlidePolygon> polygons, List<SlidePoint> points) = Shape(geometry, name);
             return new Annotation(Text(properties, "name"), kind, Group(properties), polygons, points)
             {
                 Measurements = Measurements(properties),
@@ -146,10 +136,49 @@ public static class GeoJson
         }
     }
 
+    static (AnnotationKind Kind, List<SlidePolygon> Areas, List<SlidePoint> Points) Shape(JsonElement geometry,
+        string name)
+    {
+        if (geometry.ValueKind == JsonValueKind.Null) return (AnnotationKind.Polygon, [], []); // nowhere
+        string type = Text(geometry, "type");
+        JsonElement inside = Need(geometry, type == "GeometryCollection" ? "geometries" : "coordinates");
+        return type switch
+        {
+            "Polygon" => (AnnotationKind.Polygon, inside.GetArrayLength() == 0 ? [] : [Polygon(inside, name)], []),
+            "MultiPolygon" =>
+                (AnnotationKind.Polygon, [.. inside.EnumerateArray().Select(p => Polygon(p, name))], []),
+            "Point" => (AnnotationKind.Dot, [], [Point(inside)]),
+            "MultiPoint" => (AnnotationKind.PointSet, [], Points(inside)),
+            "LineString" => (AnnotationKind.Line, [], Points(inside)),
+            "MultiLineString" => (AnnotationKind.Line, [], [.. inside.EnumerateArray().SelectMany(Points)]),
+            "GeometryCollection" => Together([.. inside.EnumerateArray().Select(g => Shape(g, name))]),
+            _ => throw new AnnotationException($"{name}: geometry '{type}' is not read"),
+        };
+    }
+
+    // What has areas is its areas.
+    static (AnnotationKind, List<SlidePolygon>, List<SlidePoint>) Together(
+        (AnnotationKind Kind, List<SlidePolygon> Areas, List<SlidePoint> Points)[] parts)
+    {
+        List<SlidePolygon> areas = [.. parts.SelectMany(p => p.Areas)];
+        return areas.Count > 0 ? (AnnotationKind.Polygon, areas, [])
+            : (AnnotationKind.PointSet, [], [.. parts.SelectMany(p => p.Points)]);
+    }
+
     static string Group(JsonElement properties) =>
         properties.ValueKind == JsonValueKind.Object
-        && properties.TryGetProperty("classification", out JsonElement group) && group.ValueKind == JsonValueKind.Object
-            ? Text(group, "name") : "None";
+        && properties.TryGetProperty("classification", out JsonElement group) ? ClassOf(group) : "None";
+
+    // QuPath's classes may be derived from others, as "Tumor: Positive": a list of names since 0.4, before it a parent.
+    static string ClassOf(JsonElement group)
+    {
+        if (group.ValueKind == JsonValueKind.String) return group.GetString()!;
+        if (group.ValueKind != JsonValueKind.Object) return "None";
+        if (group.TryGetProperty("names", out JsonElement names))
+            return string.Join(": ", names.EnumerateArray().Select(n => n.GetString()));
+        string above = group.TryGetProperty("parentClass", out JsonElement parent) ? ClassOf(parent) : "None";
+        return above is "" or "None" ? Text(group, "name") : $"{above}: {Text(group, "name")}";
+    }
 
     static Dictionary<string, double> Measurements(JsonElement properties)
     {
@@ -180,11 +209,38 @@ public static class GeoJson
     static List<SlidePoint> Points(JsonElement list) => [.. list.EnumerateArray().Select(Point)];
 
     static SlidePoint Point(JsonElement pair) => pair.GetArrayLength() >= 2
-        ? new SlidePoint(pair[0].GetDouble(), pair[1].GetDouble())
+        ? new SlidePoint(Coordinate(pair[0]), Coordinate(pair[1]))
         : throw new InvalidOperationException("a position of fewer than two numbers");
+
+    static double Coordinate(JsonElement number) => Math.Abs(number.GetDouble()) <= SlidePoint.Farthest
+        ? number.GetDouble() : throw new InvalidOperationException($"{number.GetRawText()} is no coordinate");
 
     static JsonElement Need(JsonElement of, string name) => of.TryGetProperty(name, out JsonElement value)
         ? value : throw new InvalidOperationException($"'{name}' is missing");
+
+    // The file without a mark of its encoding. QuPath writes measurements that are no number by name, which JSON does not
+    // have: they become empty texts.
+    static ReadOnlyMemory<byte> Content(string path)
+    {
+        byte[] json = File.ReadAllBytes(path);
+        bool isText = false;
+        for (int i = 0; i < json.Length; i++)
+        {
+            if (json[i] == '"') isText = !isText;
+            else if (isText && json[i] == '\\') i++;
+            else if (!isText && json[i] is (byte)'N' or (byte)'I' or (byte)'-')
+            {
+                Span<byte> rest = json.AsSpan(i);
+                int length = rest.StartsWith("NaN"u8) ? 3 : rest.StartsWith("Infinity"u8) ? 8
+                    : rest.StartsWith("-Infinity"u8) ? 9 : 0;
+                if (length == 0) continue;
+                rest[..length].Fill((byte)' ');
+                (rest[0], rest[1]) = ((byte)'"', (byte)'"');
+                i += length - 1;
+            }
+        }
+        return json.AsMemory(json.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0);
+    }
 
     static string Text(JsonElement of, string name) =>
         of.ValueKind == JsonValueKind.Object && of.TryGetProperty(name, out JsonElement value)

@@ -147,7 +147,66 @@ public sealed class AnnotationTests
         }
     }
 
+    static IReadOnlyList<Annotation> Features(string text)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(path, text, new UTF8Encoding(encoderShouldEmitUTF8Identifier: true));
+            return GeoJson.Read(path);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    static Annotation Feature(string geometry, string properties = "{}") =>
+        Features($$"""{"type":"Feature","geometry":{{geometry}},"properties":{{properties}}}""").Single();
+
+    // As QuPath exports them (GsonTools, PathClassTypeAdapter): before 0.4, since then, and by hand.
+    [TestCase("""{"name":"Tumor","colorRGB":-3670016}""", "Tumor")]
+    [TestCase("""{"name":"Positive","parentClass":{"name":"Tumor"},"colorRGB":1}""", "Tumor: Positive")]
+    [TestCase("""{"names":["Stroma","Negative"],"color":[1,2,3]}""", "Stroma: Negative")]
+    [TestCase("\"Tumor\"", "Tumor")]
+    [TestCase("{}", "")]
+    [TestCase("null", "None")]
+    public void GeoJson_ClassOfQuPath_IsNamedInFull(string classification, string group) =>
+        Assert.That(Feature("""{"type":"Point","coordinates":[1,2]}""",
+            $$"""{"classification":{{classification}},"isLocked":true}""").Group, Is.EqualTo(group));
+
+    [Test]
+    public void GeoJson_GeometriesOfAllKinds_AreRead()
+    {
+        const string Square = "[[[0,0],[4,0],[4,4],[0,4],[0,0]]]";
+        Annotation many = Feature($$"""
+            {"type":"GeometryCollection","geometries":[{"type":"Polygon","coordinates":{{Square}}},
+              {"type":"LineString","coordinates":[[0,0],[1,1]]},{"type":"MultiPolygon","coordinates":[{{Square}}]}]}
+            """);
+        Assert.That((many.Kind, many.Polygons.Count, many.Points.Count), Is.EqualTo((AnnotationKind.Polygon, 2, 0)));
+        Assert.That(many.Polygons.Sum(p => p.Area), Is.EqualTo(32));
+        Annotation lines = Feature("""{"type":"MultiLineString","coordinates":[[[0,0],[1,1]],[[2,2],[3,3]]]}""");
+        Assert.That((lines.Kind, lines.Polygons.Count, lines.Points.Count), Is.EqualTo((AnnotationKind.Line, 0, 4)));
+        foreach (string nowhere in new[] { "null", """{"type":"Polygon","coordinates":[]}""" })
+            Assert.That(Feature(nowhere).Polygons, Is.Empty);
+        Assert.That(Feature($$"""{"type":"Polygon","coordinates":{{Square}},"isEllipse":true}""").Polygons[0].Outer,
+            Has.Count.EqualTo(4));
+    }
+
+    [Test]
+    public void GeoJson_MeasurementsThatAreNoNumber_AreLeftOut()
+    {
+        Annotation one = Feature("""{"type":"Point","coordinates":[1,-2]}""", """
+            {"name":"NaN \"-Infinity\\","measurements":{"a":NaN,"b":-1.5,"c":-Infinity,"d":Infinity,"e":2}}
+            """);
+        Assert.That(one.Name, Is.EqualTo("NaN \"-Infinity\\"));
+        Assert.That(one.Measurements, Is.EqualTo(new Dictionary<string, double> { ["b"] = -1.5, ["e"] = 2 }));
+        Assert.That(one.Points, Is.EqualTo(new SlidePoint[] { new(1, -2) }));
+    }
+
     [TestCase("{", "not JSON")]
+    [TestCase("""[{"type":"Feature","geometry":{"type":"Point","coordinates":[1e300,1]}}]""", "1e300")]
+    [TestCase("""[{"type":"Feature","geometry":{"type":"Point","coordinates":[NaN,1]}}]""", "feature 0")]
     [TestCase("{\"type\":\"FeatureCollection\"}", "'features'")]
     [TestCase("[{\"type\":\"Feature\",\"geometry\":{\"type\":\"Circle\",\"coordinates\":[]}}]", "Circle")]
     [TestCase("[{\"type\":\"Feature\",\"geometry\":{\"type\":\"Polygon\",\"coordinates\":[[[1,2],[3,4]]]}}]",
