@@ -141,20 +141,68 @@ public sealed class EvaluationFigureTests
     public void ColourThreshold_Smoothing_HasTheDeviation(int radius)
     {
         const int Side = 101, Middle = 50;
-        ushort[] impulse = new ushort[Side * Side];
-        impulse[Middle * Side + Middle] = ushort.MaxValue;
-        for (int i = 1; i < Side; i++) impulse[Middle * Side + i] = ushort.MaxValue;   // a row: smoothed across
-        impulse[Middle * Side] = ushort.MaxValue;
-        ushort[] smooth = [.. impulse];
-        ColourThreshold.Smooth(smooth, new ushort[smooth.Length], Side, Side, radius);
+        const ushort Most = ColourThreshold.Levels - 1;
+        ushort[] levels = new ushort[Side * Side];
+        for (int i = 0; i < Side; i++) levels[Middle * Side + i] = Most;   // a row: smoothed across
+        ColourSmoothing.Apply(levels, Side, Side, radius);
         double sum = 0, square = 0;
         for (int y = 0; y < Side; y++)
         {
-            sum += smooth[y * Side + Middle];
-            square += smooth[y * Side + Middle] * Math.Pow(y - Middle, 2);
+            sum += levels[y * Side + Middle];
+            square += levels[y * Side + Middle] * Math.Pow(y - Middle, 2);
         }
         Assert.That(Math.Sqrt(square / sum), Is.EqualTo(Math.Sqrt(radius * (radius + 1))).Within(0.01 * radius));
-        Assert.That(sum, Is.EqualTo(ushort.MaxValue).Within(Side));
+        Assert.That(sum, Is.EqualTo(Most).Within(Side));
+    }
+
+    // Against the definition: whole numbers, divided; edges repeated; one direction after the other.
+    [TestCase(1, 1, 1), TestCase(1, 40, 2), TestCase(50, 1, 32), TestCase(37, 83, 2), TestCase(64, 64, 8)]
+    [TestCase(90, 131, 32), TestCase(30, 70, ColourSmoothing.MostRadius)]
+    public void ColourSmoothing_IsThreeMeansOverSquares(int height, int width, int radius)
+    {
+        CounterRandom random = new(5, (ulong)radius);
+        ushort[] levels = new ushort[height * width];
+        for (int i = 0; i < levels.Length; i++)
+            levels[i] = (ushort)(random.NextDouble() < 0.3 ? ColourThreshold.Levels - 1
+                : random.NextDouble() * ColourThreshold.Levels);
+        ushort[] expected = levels;
+        for (int pass = 0; pass < 3; pass++)
+        {
+            expected = Means((y, x) => expected[y * width + Math.Clamp(x, 0, width - 1)], 0, 1);
+            expected = Means((y, x) => expected[Math.Clamp(y, 0, height - 1) * width + x], 1, 0);
+        }
+        ushort[] smooth = [.. levels];
+        ColourSmoothing.Apply(smooth, height, width, radius);
+        Assert.That(smooth.AsSpan().SequenceEqual(expected));
+
+        ushort[] Means(Func<int, int, ushort> level, int down, int along)
+        {
+            ushort[] means = new ushort[height * width];
+            for (int i = 0; i < means.Length; i++)
+            {
+                int sum = 0;
+                for (int k = -radius; k <= radius; k++) sum += level(i / width + k * down, i % width + k * along);
+                means[i] = (ushort)((sum + radius) / (2 * radius + 1));
+            }
+            return means;
+        }
+    }
+
+    // Sums just below, at and just above those whose mean is another.
+    [Test]
+    public void ColourSmoothing_Rounding_IsThatOfWholeNumbers()
+    {
+        int wrong = 0;
+        for (int radius = 1; radius <= ColourSmoothing.MostRadius; radius++)
+        {
+            int side = 2 * radius + 1;
+            for (int mean = 0; mean < ColourThreshold.Levels; mean++)
+                for (int sum = mean * side + radius - 1; sum <= mean * side + radius + 1; sum++)
+                    if (ColourSmoothing.Rounded(sum, radius) != (sum + radius) / side) wrong++;
+        }
+        Assert.That(wrong, Is.Zero);
+        Assert.That(() => ColourSmoothing.Apply(new ushort[1], 1, 1, ColourSmoothing.MostRadius + 1),
+            Throws.ArgumentException);
     }
 
     [Test]
