@@ -60,11 +60,18 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
     public byte[] Mask(double x, double y, double downsample, int height, int width)
     {
         byte[] mask = new byte[height * width];
-        Paint(tumour, _tumourBounds, 1);
-        Paint(excluded, _excludedBounds, 0);
+        Mask(x, y, downsample, height, width, mask);
         return mask;
+    }
 
-        void Paint(IReadOnlyList<SlidePolygon> polygons, Bounds[] bounds, byte value)
+    /// <summary>The same into memory of the caller's, (height, width).</summary>
+    public void Mask(double x, double y, double downsample, int height, int width, Span<byte> mask)
+    {
+        mask.Clear();
+        Paint(tumour, _tumourBounds, 1, mask);
+        Paint(excluded, _excludedBounds, 0, mask);
+
+        void Paint(IReadOnlyList<SlidePolygon> polygons, Bounds[] bounds, byte value, Span<byte> mask)
         {
             for (int i = 0; i < polygons.Count; i++)
             {

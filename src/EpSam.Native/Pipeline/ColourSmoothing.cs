@@ -1,6 +1,6 @@
 // Smoothing for ColourThreshold: three means over squares, one after the other, in place. A mean over a square is one
-// along the row and then one down the column, each rounded to a whole number of sixty-fourths. Rows are read once: their
-// means along wait in a ring of 2·r + 2 rows, and a running sum of every column gives the row that is written. What a
+// along the row and then one down the column, each rounded to a whole number of sixty-fourths. Rows are read once:
+// their means wait in a ring of 2·r + 2 rows, and a running sum of every column gives the row that is written. What a
 // pass touches stays in the cache, and nothing is divided: a product in float is exact for these sums (Rounded).
 using System.Buffers;
 using System.Numerics;
@@ -19,7 +19,7 @@ internal static class ColourSmoothing
     /// <summary>The largest distance from which a smoothed level takes anything.</summary>
     public static int Reach(int radius) => Passes * radius;
 
-    /// <summary>Smooths levels of <see cref="ColourThreshold"/>, (height, width); edges are repeated outwards.</summary>
+    /// <summary>Levels of <see cref="ColourThreshold"/>, (height, width); edges are repeated outwards.</summary>
     public static void Apply(Span<ushort> levels, int height, int width, int radius)
     {
         if (radius is < 0 or > MostRadius)

@@ -1,6 +1,7 @@
 // What colour alone tells about pixels: one channel, smoothed, against one threshold. The best of all channels,
 // amounts of smoothing, thresholds and directions is chosen with the truth of the very images that it is judged on, so
 // that its figures are the most that such a rule can have: an unfair advantage that learned masks have to beat.
+using System.Buffers;
 using EpSam.Native.Preprocess;
 
 namespace EpSam.Native.Pipeline;
@@ -37,12 +38,20 @@ public sealed record ColourThreshold(ColourChannel Channel, int Smoothing, int T
     /// <summary>The mask of an image, 0 and 1.</summary>
     public byte[] Mask(ReadOnlySpan<byte> rgb, int height, int width)
     {
-        ushort[] levels = new ushort[rgb.Length / 3];
+        byte[] mask = new byte[height * width];
+        Mask(rgb, height, width, mask);
+        return mask;
+    }
+
+    /// <summary>The same into memory of the caller's.</summary>
+    internal void Mask(ReadOnlySpan<byte> rgb, int height, int width, Span<byte> mask)
+    {
+        ushort[] rented = ArrayPool<ushort>.Shared.Rent(mask.Length);
+        Span<ushort> levels = rented.AsSpan(0, mask.Length);
         Of(rgb, Channel, levels);
         ColourSmoothing.Apply(levels, height, width, Smoothing);
-        byte[] mask = new byte[levels.Length];
         for (int i = 0; i < mask.Length; i++) mask[i] = levels[i] >= Threshold == IsAbove ? (byte)1 : (byte)0;
-        return mask;
+        ArrayPool<ushort>.Shared.Return(rented);
     }
 
     /// <summary>For people.</summary>

@@ -29,40 +29,34 @@ public sealed class ColourThresholdSearch
 
     /// <summary>Takes an image and its truth. What is found does not depend on the number of threads.</summary>
     public void Add(byte[] rgb, byte[] truth, int height, int width) =>
-        Add(rgb, truth, height, width, new Crop(0, 0, width, height), within: null);
+        Add(rgb, height, width, new Crop(0, 0, width, height), truth, within: []);
 
     /// <summary>The largest distance from which a pixel's smoothed value takes anything.</summary>
     internal static int Reach => ColourSmoothing.Reach(Smoothings.Max());
 
     /// <summary>
     /// Takes a part of an image, which is judged in <paramref name="part"/> alone and where <paramref name="within"/>
-    /// is not 0. With <see cref="Reach"/> pixels around it, parts are smoothed as the whole is; what they add up to is
-    /// right for all pixels together, not for means by image.
+    /// is not 0 (empty: everywhere); truth and within are the part's. With <see cref="Reach"/> pixels around it, parts
+    /// are smoothed as the whole is; what they add up to is right for all pixels together, not for means by image.
     /// </summary>
-    internal void Add(byte[] rgb, byte[] truth, int height, int width, Crop part, byte[]? within)
+    internal void Add(ReadOnlyMemory<byte> rgb, int height, int width, Crop part, ReadOnlySpan<byte> truth,
+        ReadOnlySpan<byte> within)
     {
         Images++;
-        byte[] kinds = ArrayPool<byte>.Shared.Rent(part.Width * part.Height);
-        FindKinds(truth, within, width, part, kinds);
+        byte[] kinds = ArrayPool<byte>.Shared.Rent(truth.Length);
+        for (int i = 0; i < truth.Length; i++)
+            kinds[i] = !within.IsEmpty && within[i] == 0 ? Unseen : truth[i] == 0 ? None : Some;
         ParallelOptions cores = new() { MaxDegreeOfParallelism = Environment.ProcessorCount }; // each has its buffers
         Parallel.ForEach(_sums.Chunk(Smoothings.Length), cores, channel =>
         {
             ushort[] levels = ArrayPool<ushort>.Shared.Rent(height * width);
             ushort[] smooth = ArrayPool<ushort>.Shared.Rent(height * width);
-            ColourThreshold.Of(rgb, channel[0].Channel, levels.AsSpan(0, height * width));
+            ColourThreshold.Of(rgb.Span, channel[0].Channel, levels.AsSpan(0, height * width));
             foreach (Sums sums in channel) Add(sums, levels, height, width, part, kinds, smooth);
             ArrayPool<ushort>.Shared.Return(levels);
             ArrayPool<ushort>.Shared.Return(smooth);
         });
         ArrayPool<byte>.Shared.Return(kinds);
-    }
-
-    // Of the part's pixels.
-    static void FindKinds(byte[] truth, byte[]? within, int width, Crop part, Span<byte> kinds)
-    {
-        for (int y = 0; y < part.Height; y++)
-            for (int x = 0, i = (part.Y + y) * width + part.X; x < part.Width; x++, i++)
-                kinds[y * part.Width + x] = within is not null && within[i] == 0 ? Unseen : truth[i] == 0 ? None : Some;
     }
 
     // What the part's smoothed pixels depend on is smoothed, no more.

@@ -1,6 +1,6 @@
 // A slide's mask beside the truth, in tiles of the mask's pixels: a pixel of the truth is tumour when its middle lies
-// in an area of tumour and in none that is excluded. Memory is that of a tile, and of the tissue mask where the slide
-// is at hand.
+// in an area of tumour and in none that is excluded. Memory is that of a tile, used again for the next, and of the
+// tissue mask where the slide is at hand.
 using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
 using EpSam.Slides.Batch;
@@ -21,6 +21,7 @@ internal sealed class JudgedSlide : IDisposable
     readonly Slide? _slide;
     readonly SlideView? _view;
     readonly TumourAreas _truth;
+    byte[] _maskRgb = [], _predicted = [], _true = [], _within = [], _rgb = [];
 
     sealed record Head(SlideSummary Summary); // of slide.json
 
@@ -97,28 +98,31 @@ internal sealed class JudgedSlide : IDisposable
             Math.Min(Height, tile.Y + tile.Height + margin) - y);
     }
 
-    /// <summary>1 where the mask has tumour.</summary>
-    public byte[] Predicted(JudgedTile tile)
+    /// <summary>1 where the mask has tumour. What this and the next three give is good until their next call.</summary>
+    public Span<byte> Predicted(JudgedTile tile)
     {
-        byte[] rgb = _mask.ReadRegion(0, tile.X, tile.Y, tile.Width, tile.Height).Pixels;
-        byte[] mask = new byte[tile.Width * tile.Height];
+        Span<byte> rgb = Room(ref _maskRgb, 3 * tile.Width * tile.Height);
+        _mask.ReadRegion(0, tile.X, tile.Y, tile.Width, tile.Height, rgb);
+        Span<byte> mask = Room(ref _predicted, tile.Width * tile.Height);
         for (int i = 0; i < mask.Length; i++) mask[i] = rgb[3 * i] >= Half ? (byte)1 : (byte)0;
         return mask;
     }
 
     /// <summary>1 where there is tumour.</summary>
-    public byte[] Truth(JudgedTile tile)
+    public Span<byte> Truth(JudgedTile tile)
     {
         double downsample = _view?.Downsample ?? Summary.Downsample;
-        return _truth.Mask(tile.X * downsample, tile.Y * downsample, downsample, tile.Height, tile.Width);
+        Span<byte> mask = Room(ref _true, tile.Width * tile.Height);
+        _truth.Mask(tile.X * downsample, tile.Y * downsample, downsample, tile.Height, tile.Width, mask);
+        return mask;
     }
 
     /// <summary>1 where there is tissue; needs the slide.</summary>
-    public byte[] TissueOf(JudgedTile tile)
+    public Span<byte> TissueOf(JudgedTile tile)
     {
         Tissue tissue = Tissue!;
         double ratio = _view!.Downsample / tissue.Downsample;
-        byte[] mask = new byte[tile.Width * tile.Height];
+        Span<byte> mask = Room(ref _within, tile.Width * tile.Height);
         for (int y = 0; y < tile.Height; y++)
         {
             int row = Math.Min((int)((tile.Y + y + 0.5) * ratio), tissue.Height - 1);
@@ -132,7 +136,18 @@ internal sealed class JudgedSlide : IDisposable
     }
 
     /// <summary>The slide's pixels; needs the slide.</summary>
-    public byte[] Rgb(JudgedTile tile) => _view!.Read(tile.X, tile.Y, tile.Width, tile.Height).Pixels;
+    public Memory<byte> Rgb(JudgedTile tile)
+    {
+        int size = 3 * tile.Width * tile.Height;
+        _view!.Read(tile.X, tile.Y, tile.Width, tile.Height, Room(ref _rgb, size));
+        return _rgb.AsMemory(0, size);
+    }
+
+    static Span<byte> Room(ref byte[] room, int size)
+    {
+        if (room.Length < size) room = new byte[size];
+        return room.AsSpan(0, size);
+    }
 
     public void Dispose()
     {

@@ -113,14 +113,17 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
         ColourThresholdSearch search = new();
         foreach (JudgedTile tile in Each(slide))
         {
-            byte[] truth = slide.Truth(tile);
+            Span<byte> truth = slide.Truth(tile);
             mask += MaskOverlap.Of(slide.Predicted(tile), truth);
             if (!hasBaselines) continue;
-            byte[] within = slide.TissueOf(tile);
+            Span<byte> within = slide.TissueOf(tile);
             MaskOverlap here = MaskOverlap.Of(within, truth);
             tissue += here;
             search.AddMissed(here.True - here.Both);
-            if (here.Predicted > 0) Search(slide, tile, search);
+            if (here.Predicted == 0) continue;
+            JudgedTile around = slide.Around(tile, ColourThresholdSearch.Reach);
+            Crop part = new(tile.X - around.X, tile.Y - around.Y, tile.Width, tile.Height);
+            search.Add(slide.Rgb(around), around.Height, around.Width, part, truth, within);
         }
         if (slide.Clipped() is string note) _notes.Add(note);
         _search.Add(search);
@@ -129,13 +132,6 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
             Name = slide.Summary.Name, Mask = mask, AllTissue = hasBaselines ? tissue : null,
             PixelMm2 = slide.PixelMm2, MaxProbability = slide.Summary.MaxProbability,
         };
-    }
-
-    static void Search(JudgedSlide slide, JudgedTile tile, ColourThresholdSearch search)
-    {
-        JudgedTile around = slide.Around(tile, ColourThresholdSearch.Reach);
-        Crop part = new(tile.X - around.X, tile.Y - around.Y, tile.Width, tile.Height);
-        search.Add(slide.Rgb(around), slide.Truth(around), around.Height, around.Width, part, slide.TissueOf(around));
     }
 
     // Null, with a note, where a slide cannot be read any more.
@@ -163,13 +159,16 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
     MaskOverlap ByColour(JudgedSlide slide, ColourThreshold rule)
     {
         MaskOverlap overlap = default;
+        byte[] room = [];
         foreach (JudgedTile tile in Each(slide))
         {
-            byte[] mask = slide.TissueOf(tile), truth = slide.Truth(tile);
-            if (mask.AsSpan().ContainsAnyExcept((byte)0))
+            Span<byte> mask = slide.TissueOf(tile), truth = slide.Truth(tile);
+            if (mask.ContainsAnyExcept((byte)0))
             {
                 JudgedTile around = slide.Around(tile, ColourThresholdSearch.Reach);
-                byte[] by = rule.Mask(slide.Rgb(around), around.Height, around.Width);
+                if (room.Length < around.Width * around.Height) room = new byte[around.Width * around.Height];
+                Span<byte> by = room.AsSpan(0, around.Width * around.Height);
+                rule.Mask(slide.Rgb(around).Span, around.Height, around.Width, by);
                 for (int y = 0; y < tile.Height; y++)
                     for (int x = 0; x < tile.Width; x++)
                         mask[y * tile.Width + x] &= by[(tile.Y - around.Y + y) * around.Width + tile.X - around.X + x];

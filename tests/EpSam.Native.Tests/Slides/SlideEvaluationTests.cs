@@ -74,7 +74,7 @@ public sealed class SlideEvaluationTests
             for (int c = 0; c < 3; c++) rgb[3 * i + c] = (byte)(random.Next(180) + 20 * truth[i] * (c + 1));
         }
         ColourThresholdSearch whole = new(), parts = new();
-        whole.Add(rgb, truth, Height, Width, new Crop(0, 0, Width, Height), within);
+        whole.Add(rgb, Height, Width, new Crop(0, 0, Width, Height), truth, within);
         whole.AddMissed(77);
         int reach = ColourThresholdSearch.Reach;
         for (int y = 0; y < Height; y += 150)
@@ -82,16 +82,18 @@ public sealed class SlideEvaluationTests
             {
                 (int left, int top) = (Math.Max(0, x - reach), Math.Max(0, y - reach));
                 (int right, int bottom) = (Math.Min(Width, x + 170 + reach), Math.Min(Height, y + 150 + reach));
-                byte[] Cut(byte[] of, int size) => [.. Enumerable.Range(top, bottom - top)
-                    .SelectMany(row => of.Skip(size * (row * Width + left)).Take(size * (right - left)))];
+                byte[] around = Cut(rgb, 3, left, top, right - left, bottom - top);
                 ColourThresholdSearch part = new();
-                part.Add(Cut(rgb, 3), Cut(truth, 1), bottom - top, right - left, new Crop(x - left, y - top, 170, 150),
-                    Cut(within, 1));
+                part.Add(around, bottom - top, right - left, new Crop(x - left, y - top, 170, 150),
+                    Cut(truth, 1, x, y, 170, 150), Cut(within, 1, x, y, 170, 150));
                 parts.Add(part);
             }
         parts.AddMissed(77);
         Assert.That(parts.Best(pooled: true), Is.EqualTo(whole.Best(pooled: true)));
         Assert.That(whole.Best(pooled: true)!.Smoothing, Is.GreaterThan(0), "else this shows nothing");
+
+        static byte[] Cut(byte[] of, int size, int x, int y, int width, int height) => [.. Enumerable.Range(y, height)
+            .SelectMany(row => of.Skip(size * (row * Width + x)).Take(size * width))];
     }
 
     [Test]
