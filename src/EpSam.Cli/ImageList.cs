@@ -17,9 +17,6 @@ internal static class ImageList
         List<string> files = [];
         foreach (string path in paths)
         {
-            if (path.Length == 0) throw UserError.Usage("IMAGE: an empty name");
-            if (path[0] == '-' && !File.Exists(path))
-                throw UserError.Usage($"unknown option {path} (an image of that name is ./{path})");
             if (!Directory.Exists(path))
             {
                 files.Add(path);

@@ -18,6 +18,10 @@ internal sealed class Interrupt : IDisposable
         set => _saving = value;
     }
 
+    /// <summary>What a user is told when the process ends at once: how to go on. The first command's, where it runs
+    /// others.</summary>
+    public static string? Hint { get; set; }
+
     readonly CancellationTokenSource _source = new();
     readonly PosixSignalRegistration[] _signals;
 
@@ -55,7 +59,7 @@ internal sealed class Interrupt : IDisposable
         OutputFiles.RemoveUnfinished();
         // away with the bar; the cursor is shown again
         if (!Console.IsErrorRedirected) Console.Error.Write("\r\e[K\e[?25h");
-        Console.Error.WriteLine("epsam: cancelled");
+        Console.Error.WriteLine($"epsam: cancelled{Hint}");
         Environment.Exit(ExitCode.Cancelled);
     }
 }

@@ -22,11 +22,14 @@ internal static class Program
     public static int Run(IReadOnlyList<string> arguments, TextWriter output, TextWriter error,
         CancellationToken cancel = default)
     {
+        ParseResult? parsed = null;
         try
         {
-            ParseResult parsed = Root().Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            parsed = Root().Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
             if (parsed.Action is ParseErrorAction || (parsed.Action is null && parsed.Errors.Count > 0))
-                return UsageError(parsed, error);
+                return UsageError(parsed, parsed.Errors.Select(Misreading.Message), error);
+            if (Misreading.Of(parsed) is string wrong) return UsageError(parsed, [wrong], error);
+            Interrupt.Hint ??= Hint(parsed);
             return parsed.Invoke(new Invocation
             {
                 Output = output,
@@ -41,17 +44,22 @@ internal static class Program
             error.WriteLine($"epsam: {e.Message}");
             return e.Code;
         }
-        catch (Exception e) when (e is CuUnavailableException or CuException or ImagingException)
+        catch (Exception e) when (e is CuUnavailableException or CuException or ImagingException or IOException
+            or UnauthorizedAccessException)
         {
             error.WriteLine($"epsam: {e.Message}");
             return ExitCode.Failure;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            error.WriteLine("epsam: cancelled");
+            error.WriteLine($"epsam: cancelled{Hint(parsed!)}");
             return ExitCode.Cancelled;
         }
     }
+
+    // Commands that keep what is done. (train says more.)
+    static string Hint(ParseResult parsed) => parsed.CommandResult.Command.Name is "demo" or "prepare" or "slide"
+        or "synth" or "train" ? "; the same command goes on" : "";
 
     /// <summary>All commands.</summary>
     internal static RootCommand Root() => new(
@@ -75,9 +83,9 @@ internal static class Program
         new Command("ptx", "Check and run PTX files.") { PtxCheckCommand.Create(), PtxRunCommand.Create() },
     };
 
-    static int UsageError(ParseResult parsed, TextWriter error)
+    static int UsageError(ParseResult parsed, IEnumerable<string> wrong, TextWriter error)
     {
-        foreach (System.CommandLine.Parsing.ParseError one in parsed.Errors) error.WriteLine($"epsam: {one.Message}");
+        foreach (string one in wrong) error.WriteLine($"epsam: {one}");
         List<string> path = [];
         for (System.CommandLine.Parsing.SymbolResult? at = parsed.CommandResult; at is not null; at = at.Parent)
             if (at is System.CommandLine.Parsing.CommandResult { Command: not RootCommand } command)

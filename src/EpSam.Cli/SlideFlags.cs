@@ -123,6 +123,7 @@ internal sealed record SlideFlags(SlideModelFiles Models, SlideOptions Options)
         (double? mpp, int? tile) = (parsed.GetValue(Mpp) ?? scale?.Mpp, parsed.GetValue(Tile) ?? scale?.Size);
         if (mpp is null || tile is null)
         {
+            if (run is not null) RunModels.Of(new RunFolder(run));   // no run at all: that is said first
             string missing = mpp is null && tile is null ? "--mpp and --tile" : mpp is null ? "--mpp" : "--tile";
             throw UserError.Usage(run is null
                 ? $"give {missing}: micrometres a pixel and pixels a side of the patches that models were trained on"

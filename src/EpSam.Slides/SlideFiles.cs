@@ -34,7 +34,7 @@ public static class SlideFiles
                 files.Add(path);
                 continue;
             }
-            string[] inside = [.. Directory.GetFiles(path).Where(IsSlide).Order(StringComparer.Ordinal)];
+            string[] inside = [.. FilesIn(path).Where(IsSlide).Order(StringComparer.Ordinal)];
             if (inside.Length == 0)
                 throw new SlideException($"folder {path} has no slide ({string.Join(", ", Endings)})");
             files.AddRange(inside);
@@ -58,13 +58,34 @@ public static class SlideFiles
         return slides;
     }
 
+    /// <summary>Before anything is begun.</summary>
+    /// <exception cref="SlideException">None of the files is there: all names are wrong.</exception>
+    public static void RequireAny(IReadOnlyList<SlideFile> slides)
+    {
+        if (slides.Any(s => File.Exists(s.Path))) return;
+        throw new SlideException(slides.Count == 1 ? $"{slides[0].Path} does not exist"
+            : $"none of the {slides.Count} slides exists: {slides[0].Path}, {slides[1].Path} …");
+    }
+
+    static string[] FilesIn(string folder)
+    {
+        try
+        {
+            return Directory.GetFiles(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SlideException($"folder {folder} cannot be read: {e.Message}", e);
+        }
+    }
+
     /// <summary>The annotations of a slide: of its name, in a folder or beside it; null: there are none.</summary>
     internal static string? AnnotationOf(string slide, string? folder)
     {
         string directory = folder ?? Path.GetDirectoryName(Path.GetFullPath(slide))!;
         if (!Directory.Exists(directory)) return null;
         string stem = Path.GetFileNameWithoutExtension(slide);
-        string[] found = [.. Directory.GetFiles(directory)
+        string[] found = [.. FilesIn(directory)
             .Where(f => Path.GetFileNameWithoutExtension(f).Equals(stem, StringComparison.OrdinalIgnoreCase))];
         return AnnotationEndings.Select(ending =>
             Array.Find(found, f => Path.GetExtension(f).Equals(ending, StringComparison.OrdinalIgnoreCase)))

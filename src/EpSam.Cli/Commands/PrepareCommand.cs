@@ -126,6 +126,7 @@ internal static class PrepareCommand
             SlideSplit split = SlideSplit.Parse(parsed.GetValue(Split)!);
             IReadOnlyList<PrepareSlide> slides = PrepareSlides.Find(parsed.GetRequiredValue(Slides),
                 parsed.GetValue(Normal)!, parsed.GetValue(Annotations), options.UnannotatedAreNormal, observer);
+            if (!File.Exists(folder.Options)) SlideFiles.RequireAny([.. slides.Select(s => s.File)]);
             using RunLock alone = RunLock.Take(new RunFolder(folder.Root));
             reporter.Work(() =>
                 result = Preparation.Run(folder, slides, split, options, observer, reporter.Fail, cancel));
@@ -145,6 +146,8 @@ internal static class PrepareCommand
     static PrepareOptions Options(ParseResult parsed)
     {
         string? groups = parsed.GetValue(Groups);
+        if (parsed.GetValue(Level) is not null && parsed.GetValue(Mpp) is not null)
+            throw UserError.Usage("--level and --mpp both say at which scale patches are cut; give one");
         PrepareOptions options = new()
         {
             Size = parsed.GetValue(Size), Level = parsed.GetValue(Level), Mpp = parsed.GetValue(Mpp),

@@ -72,6 +72,7 @@ internal static class SlideCommand
         {
             IReadOnlyList<SlideFile> slides = SlideFiles.Find(paths);
             BatchSettings settings = new(BatchModels.Of(flags.Models), flags.Options);
+            Refuse(target, slides);
             using SlideEngine engine = new(flags, choice, reporter);
             BatchRequest request = new(target, slides, settings, shard)
             {
@@ -84,6 +85,15 @@ internal static class SlideCommand
         {
             throw new UserError(e.Message);
         }
+    }
+
+    // What is wrong for all slides, before anything is written.
+    static void Refuse(BatchFolder target, IReadOnlyList<SlideFile> slides)
+    {
+        if (!File.Exists(target.Manifest)) SlideFiles.RequireAny(slides);
+        if (slides.Any(s => Path.GetDirectoryName(Path.GetFullPath(s.Path)) == target.Slides))
+            throw UserError.Usage($"--out {target.Root}: results would go to {target.Slides}, where the slides are; "
+                + "choose another");
     }
 
     static void Begin(ParseResult parsed, Reporter reporter, BatchRequest request, SlideFlags flags)

@@ -23,7 +23,11 @@ public sealed record RunModels(RunConfig Config, string Classifier, double Scale
     {
         try
         {
-            if (!File.Exists(folder.Config)) throw new RunException($"{folder.Root} is no run: it has no run.json");
+            if (!File.Exists(folder.Config))
+            {
+                string why = Directory.Exists(folder.Root) ? "it has no run.json" : "there is no such folder";
+                throw new RunException($"{folder.Root} is no run: {why}");
+            }
             RunConfig config = RunConfig.FromJson(File.ReadAllText(folder.Config));
             RunProgress? progress = RunProgress.Read(folder);
             StageProgress? masks = progress?.Stages.FirstOrDefault(s => s.Name == new CamStage().Name);

@@ -21,8 +21,9 @@ public sealed record MergedBatch(BatchFolder Folder, IReadOnlyList<SlideSummary>
 /// <summary>Puts results together.</summary>
 public static class BatchMerge
 {
-    const string SlidesHeader = "slide,file,width,height,mpp,downsample,tissue_mm2,tumour_mm2,tumour_fraction,regions,"
-        + "tiles,tissue_tiles,tumour_tiles,max_probability";
+    const string HeaderBegin = "slide,file,width,";
+    const string SlidesHeader = HeaderBegin + "height,mpp,downsample,tissue_mm2,tumour_mm2,tumour_fraction,"
+        + "regions,tiles,tissue_tiles,tumour_tiles,max_probability";
 
     sealed record Place(SlideFolder Folder, SlideRecord Record);
 
@@ -34,6 +35,7 @@ public static class BatchMerge
     public static MergedBatch Run(IReadOnlyList<BatchFolder> from, BatchFolder to, CancellationToken cancel)
     {
         RequireSame(from);
+        RequireOwn(to);
         SortedDictionary<string, Place> done = new(StringComparer.Ordinal);
         SortedDictionary<string, SlideFailure> failed = new(StringComparer.Ordinal);
         SortedSet<string> missing = new(StringComparer.Ordinal);
@@ -60,6 +62,16 @@ public static class BatchMerge
             throw new BatchException($"cannot merge to {to.Root}: {e.Message}", e);
         }
         return new MergedBatch(to, [.. done.Values.Select(p => p.Record.Summary)], [.. failed.Values], [.. missing]);
+    }
+
+    /// <summary>Refuses a folder whose files of these names somebody else has written.</summary>
+    internal static void RequireOwn(BatchFolder to)
+    {
+        string[] files = [to.TilesTable, to.Outlines, to.FailedTable, to.Page, to.SlidesTable];
+        if (Array.Find(files, File.Exists) is not string there) return;
+        string? header = File.Exists(to.SlidesTable) ? File.ReadLines(to.SlidesTable).FirstOrDefault() : null;
+        if (header?.StartsWith(HeaderBegin, StringComparison.Ordinal) == true) return; // it is written first
+        throw new BatchException($"{there} was not written by epsam slide; choose another --out");
     }
 
     static void RequireSame(IReadOnlyList<BatchFolder> from)

@@ -84,6 +84,7 @@ public sealed class SlideBatch
         SlideBatch batch = new(request, segment, observer);
         try
         {
+            BatchMerge.RequireOwn(batch._folder);
             BatchManifest.Join(batch._folder, request.Settings, request.Slides, request.Version);
             batch.RefuseOthers();
             return batch.All(tell, cancel);

@@ -65,7 +65,7 @@ public sealed class PrepareCommandTests
     }
 
     [TestCase("32 to 4096", "--size", "16")]
-    [TestCase("one of them", "--level", "1", "--mpp", "1")]
+    [TestCase("give one", "--level", "1", "--mpp", "1")]
     [TestCase("expected skip or normal", "--unannotated", "maybe")]
     [TestCase("LOW-HIGH", "--keep", "90-20")]
     [TestCase("three for train,val,test", "--negatives", "1,2")]
@@ -96,7 +96,12 @@ public sealed class PrepareCommandTests
     [Test]
     public void MissingSlide_Fails_AndIsNamed()
     {
-        CommandLine run = Prepare(Path.Combine(_folder, "nowhere.svs"), "--split", "1,0,0");
+        string missing = Path.Combine(_folder, "nowhere.svs"), broken = Path.Combine(_folder, "slide.tif");
+        CommandLine alone = Prepare(missing);
+        Assert.That(alone, Is.EqualTo(new CommandLine(1, "", $"epsam: {missing} does not exist{Environment.NewLine}")));
+        Assert.That(Directory.Exists(Out), Is.False);
+        File.WriteAllText(broken, "no slide");
+        CommandLine run = Prepare(missing, broken, "--unannotated", "normal", "--split", "1,0,0");
         Assert.That(run.Code, Is.EqualTo(1));
         Assert.That(run.Error, Does.Contain("epsam: nowhere: ").And.Contain("nowhere.svs does not exist"));
     }

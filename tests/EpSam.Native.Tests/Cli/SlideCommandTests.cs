@@ -235,6 +235,8 @@ public sealed class SlideCommandTests
         (string[] Arguments, string Expected)[] cases =
         [
             ([In("empty"), "--run", Shared("run"), "--maps-only"], "has no slide"),
+            ([In("a.svs"), "--run", In("none")], "none is no run: there is no such folder"),
+            ([In("a.svs"), "--run", Shared("run"), "--maps-only"], "a.svs does not exist"),
             ([In("a.svs"), "--run", In("none"), "--mpp", "1", "--tile", "64"], "is no run"),
             ([In("a.svs"), "--run", bare.Root, "--mpp", "1", "--tile", "64"], "has no trained classifier"),
             ([In("a.svs"), "--run", Shared("run"), "--sam", In("s.pth")], "has no round0/decoder.safetensors"),
@@ -255,6 +257,25 @@ public sealed class SlideCommandTests
         CommandLine merge = CommandLine.Run("slide", "merge", In("empty"));
         Assert.That((merge.Code, merge.Error), Is.EqualTo((1, $"epsam: {In("empty")} has no run.json: it is no folder "
             + "that epsam slide has written to\n")));
+    }
+
+    [Test]
+    public void FoldersOfSomethingElse_AreNotWrittenTo()
+    {
+        Directory.CreateDirectory(In("o/slides"));
+        File.Copy(Shared("slides/synth_0001.tif"), In("o/slides/a.tif"));
+        File.WriteAllText(In("o/index.html"), "a page of mine");
+        CommandLine own = CommandLine.Run("slide", In("o/slides"), "--run", Shared("run"), "--maps-only", "--out",
+            In("o"));
+        Assert.That(own.Code, Is.EqualTo(2), own.Error);
+        Assert.That(own.Error, Does.Contain("where the slides are; choose another"));
+        CommandLine run = Slide("--out", In("o"));
+        Assert.That(run.Code, Is.EqualTo(1));
+        Assert.That(run.Error, Does.Contain("index.html was not written by epsam slide; choose another --out"));
+        File.Move(In("o/index.html"), In("o/slides.csv")); // as epsam synth and epsam prepare call theirs
+        Assert.That(Slide("--out", In("o")).Error, Does.Contain("slides.csv was not written by epsam slide"));
+        Assert.That(File.ReadAllText(In("o/slides.csv")), Is.EqualTo("a page of mine"));
+        Assert.That(Directory.GetFileSystemEntries(In("o")), Has.Length.EqualTo(2));
     }
 
     [Test]

@@ -1,4 +1,6 @@
 // Wrong command lines and wrong files: the exit code, and one message that says what was expected and found.
+using EpSam.Native.Tests.Imaging;
+
 namespace EpSam.Native.Tests.Cli;
 
 public sealed class UsageTests
@@ -50,6 +52,52 @@ public sealed class UsageTests
         Assert.That(result.Code, Is.EqualTo(2), result.Error);
         Assert.That(result.Error, Does.StartWith("epsam: "));
         Assert.That(result.Output, Is.Empty);
+    }
+
+    [TestCase("slide a.svs --out o --run r --maps-onyl", "unknown option --maps-onyl (a file of that name is ./--maps")]
+    [TestCase("slide -m a.svs --out o --run r", "unknown option -m ")]
+    [TestCase("slide merge o --ou x", "unknown option --ou ")]
+    [TestCase("slide evaluate o --slides s --ou x", "unknown option --ou ")]
+    [TestCase("prepare a.svs --out o --levle 2", "unknown option --levle ")]
+    [TestCase("slide a.svs --out o --run r --mpp 0,5", "--mpp 0,5: expected a number with a point, as 0.5")]
+    [TestCase("slide a.svs --out o --run r --mpp inf", "--mpp 'inf': expected a number")]
+    [TestCase("slide a.svs --out o --run r --tile 99999999999", "--tile '99999999999': expected a whole number, at")]
+    [TestCase("synth --out o --seed -1", "--seed '-1': expected a whole number, 0 to 4294967295")]
+    [TestCase("synth --out o --normal 0,5", "--normal 0,5: expected a number with a point")]
+    [TestCase("prepare a.svs --out o --seed -1", "--seed '-1': expected a whole number, 0 to 18446744073709551615")]
+    [TestCase("prepare a.svs --out o --level 0 --mpp 1", "--level and --mpp")]
+    public void Slips_AreSaid_BeforeAnythingIsDone(string line, string expected)
+    {
+        CommandLine result = CommandLine.Run(line.Split(' '));
+        Assert.That((result.Code, result.Output), Is.EqualTo((2, "")), result.Error);
+        Assert.That(result.Error, Does.StartWith($"epsam: {expected}"));
+        Assert.That(Path.Exists("o"), Is.False);
+    }
+
+    [TestCase("--out", "prepare", "a.svs", "--out", "")]
+    [TestCase("--run", "slide", "a.svs", "--out", "o", "--run", "")]
+    [TestCase("SLIDE", "slide", "", "--out", "o", "--run", "r")]
+    [TestCase("RUN", "train", "status", "")]
+    public void EmptyValues_OfUnsetVariables_AreSaid(string which, params string[] arguments)
+    {
+        CommandLine result = CommandLine.Run(arguments);
+        Assert.That((result.Code, result.Output), Is.EqualTo((2, "")), result.Error);
+        Assert.That(result.Error, Does.StartWith($"epsam: {which}: an empty value"));
+    }
+
+    [TestCase("segment a.png --help")]
+    [TestCase("slide --frob --help")]
+    public void Help_IsNotRefused(string line) => Assert.That(CommandLine.Run(line.Split(' ')).Code, Is.Zero);
+
+    [Test]
+    public void Cancelled_SaysHowToGoOn()
+    {
+        VipsLibrary.RequireOrSkip();
+        StringWriter error = new();
+        int code = EpSam.Cli.Program.Run(["synth", "--out", directory], TextWriter.Null, error,
+            new CancellationToken(canceled: true));
+        Assert.That((code, error.ToString()),
+            Is.EqualTo((130, $"epsam: cancelled; the same command goes on{Environment.NewLine}")));
     }
 
     [TestCase("--help", "doctor")]
