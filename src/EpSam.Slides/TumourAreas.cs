@@ -26,13 +26,19 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
     /// Which groups (classes) are tumour; null: the names that CAMELYON uses, and annotations without a group where no
     /// other is tumour.
     /// </param>
+    /// <param name="quPathOrigin">Of the slide; ASAP counts from level 0's corner.</param>
     /// <exception cref="AnnotationException">
     /// The file cannot be read, or no group of it is known to be tumour: the message lists them.
     /// </exception>
-    public static TumourAreas Read(string path, IReadOnlyCollection<string>? groups = null)
+    public static TumourAreas Read(string path, IReadOnlyCollection<string>? groups = null,
+        SlidePoint quPathOrigin = default)
     {
-        bool isXml = Path.GetExtension(path).Equals(".xml", StringComparison.OrdinalIgnoreCase);
-        return Of(isXml ? AsapXml.Read(path) : GeoJson.Read(path), path, groups);
+        if (Path.GetExtension(path).Equals(".xml", StringComparison.OrdinalIgnoreCase))
+            return Of(AsapXml.Read(path), path, groups);
+        TumourAreas areas = Of(GeoJson.Read(path), path, groups);
+        (double x, double y) = (quPathOrigin.X, quPathOrigin.Y);
+        return quPathOrigin == default ? areas : new TumourAreas([.. areas.Tumour.Select(p => p.Moved(x, y))],
+            [.. areas.Excluded.Select(p => p.Moved(x, y))]);
     }
 
     /// <summary>The same of annotations that have been read; <paramref name="name"/> is for messages.</summary>

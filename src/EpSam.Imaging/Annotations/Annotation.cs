@@ -17,6 +17,15 @@ public sealed record SlidePolygon(IReadOnlyList<SlidePoint> Outer, IReadOnlyList
     /// <summary>Square pixels: the ring's area less that of its holes.</summary>
     public double Area => Math.Abs(SignedArea(Outer)) - Holes.Sum(h => Math.Abs(SignedArea(h)));
 
+    /// <summary>The same elsewhere.</summary>
+    public SlidePolygon Moved(double x, double y)
+    {
+        return new SlidePolygon(Ring(Outer), [.. Holes.Select(Ring)]);
+
+        IReadOnlyList<SlidePoint> Ring(IReadOnlyList<SlidePoint> ring) =>
+            [.. ring.Select(p => new SlidePoint(p.X + x, p.Y + y))];
+    }
+
     /// <summary>The rings, the outer one first.</summary>
     public IEnumerable<IReadOnlyList<SlidePoint>> Rings => Holes.Prepend(Outer);
 

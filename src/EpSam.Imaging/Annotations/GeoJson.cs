@@ -218,8 +218,8 @@ public static class GeoJson
     static JsonElement Need(JsonElement of, string name) => of.TryGetProperty(name, out JsonElement value)
         ? value : throw new InvalidOperationException($"'{name}' is missing");
 
-    // The file without a mark of its encoding. QuPath writes measurements that are no number by name, which JSON does not
-    // have: they become empty texts.
+    // The file without a mark of its encoding. QuPath writes measurements that are no number by name, which JSON does
+    // not have: they become empty texts.
     static ReadOnlyMemory<byte> Content(string path)
     {
         byte[] json = File.ReadAllBytes(path);

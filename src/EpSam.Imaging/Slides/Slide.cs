@@ -3,6 +3,7 @@
 // 0's.
 using System.Buffers;
 using System.Globalization;
+using EpSam.Imaging.Annotations;
 
 namespace EpSam.Imaging.Slides;
 
@@ -19,13 +20,23 @@ public abstract class Slide : IDisposable
     private protected const double Finest = 0.02, Coarsest = 50; // micrometres a pixel that a microscope may have
     const string ObjectiveName = "openslide.objective-power", BackgroundName = "openslide.background-color";
 
+    static readonly string[] BoundsNames = ["openslide.bounds-x", "openslide.bounds-y", "openslide.bounds-width",
+        "openslide.bounds-height"];
+
     readonly Lazy<double?> _mppX, _mppY;
+    readonly Lazy<SlidePoint> _origin;
 
     private protected Slide(string path)
     {
         FilePath = path;
         _mppX = new(() => Number(MppXName) ?? FromResolution("X"));
         _mppY = new(() => Number(MppYName) ?? FromResolution("Y"));
+        _origin = new(() => BoundsNames.All(IsWhole) ? new SlidePoint(Whole(BoundsNames[0]), Whole(BoundsNames[1]))
+            : default); // QuPath asks for all four
+
+        bool IsWhole(string name) => int.TryParse(Properties.GetValueOrDefault(name), NumberStyles.AllowLeadingSign,
+            CultureInfo.InvariantCulture, out _);
+        int Whole(string name) => int.Parse(Properties[name], CultureInfo.InvariantCulture);
     }
 
     /// <summary>The file.</summary>
@@ -51,6 +62,12 @@ public abstract class Slide : IDisposable
 
     /// <summary>The objective's magnification; null when the file does not tell.</summary>
     public double? Objective => Number(ObjectiveName);
+
+    /// <summary>
+    /// The corner, in pixels of level 0, that QuPath counts from: of a field that was scanned in part (MIRAX and
+    /// others) it shows that part alone.
+    /// </summary>
+    public SlidePoint QuPathOrigin => _origin.Value;
 
     /// <summary>OpenSlide's version.</summary>
     /// <exception cref="ImagingException">It is missing; the message says how to install it.</exception>

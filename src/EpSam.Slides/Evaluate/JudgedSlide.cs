@@ -33,7 +33,8 @@ internal sealed class JudgedSlide : IDisposable
         Summary = SummaryOf(results) ?? throw new SlideException(
             $"{results.Summary} is missing or damaged: that folder is no result of epsam slide; delete it, and segment "
             + "the slide again");
-        _truth = annotation is null ? new TumourAreas([], []) : TumourAreas.Read(annotation, groups);
+        _truth = annotation is null ? new TumourAreas([], [])
+            : TumourAreas.Read(annotation, groups, Summary.QuPathOrigin);
         _mask = Slide.Open(results.Mask);
         try
         {

@@ -30,8 +30,8 @@ internal static class PatchExporter
     public static void Run(SlideFile file, IReadOnlyList<ChosenPatch> patches, PrepareOptions options,
         PrepareFolder folder, Action done, CancellationToken cancel)
     {
-        TumourAreas areas = SlideScanner.Areas(file, options);
         using Slide slide = Slide.Open(file.Path);
+        TumourAreas areas = SlideScanner.Areas(file, options, slide.QuPathOrigin);
         SlideView view = SlideScanner.View(slide, options);
         ParallelOptions parallel = new()
         {

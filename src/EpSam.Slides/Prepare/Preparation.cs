@@ -83,7 +83,7 @@ public sealed class Preparation
 
     bool HasTumour(PrepareSlide slide)
     {
-        int areas = SlideScanner.Areas(slide.File, _options).Tumour.Count;
+        int areas = SlideScanner.Areas(slide.File, _options, default).Tumour.Count;
         return areas > 0 && slide.IsNormal ? throw new SlideException($"is said to be without tumour (--normal), but "
             + $"{slide.File.Annotation} has {areas} areas of it") : areas > 0;
     }

@@ -18,8 +18,8 @@ internal static class SlideScanner
     public static SlideScan Run(SlideFile file, PrepareOptions options, string folder, CancellationToken cancel)
     {
         if (!File.Exists(file.Path)) throw new SlideException($"{file.Path} does not exist");
-        TumourAreas areas = Areas(file, options);
         using Slide slide = Slide.Open(file.Path);
+        TumourAreas areas = Areas(file, options, slide.QuPathOrigin);
         SlideView view = View(slide, options);
         SlideLevel whole = slide.Levels[0];
         List<string> warnings = CheckPlaces(areas, file, whole);
@@ -54,8 +54,9 @@ internal static class SlideScanner
         && scan.File == Path.GetFileName(file.Path) && scan.AnnotationDigest == Digest(file.Annotation);
 
     /// <summary>The tumour of a slide; none where it has no annotation.</summary>
-    public static TumourAreas Areas(SlideFile file, PrepareOptions options) => file.Annotation is null
-        ? new TumourAreas([], []) : TumourAreas.Read(file.Annotation, options.TumourGroups);
+    public static TumourAreas Areas(SlideFile file, PrepareOptions options, SlidePoint quPathOrigin) =>
+        file.Annotation is null ? new TumourAreas([], [])
+            : TumourAreas.Read(file.Annotation, options.TumourGroups, quPathOrigin);
 
     /// <summary>The slide at the resolution of patches.</summary>
     public static SlideView View(Slide slide, PrepareOptions options)

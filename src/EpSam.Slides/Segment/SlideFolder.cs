@@ -9,7 +9,7 @@ public sealed class SlideFolder(string path)
     public string Probability => In("probability.tif");
     /// <summary>Tumour 255, else 0: a pyramidal TIFF.</summary>
     public string Mask => In("mask.tif");
-    /// <summary>Outlines of the mask in pixels of level 0, for QuPath.</summary>
+    /// <summary>Outlines of the mask in pixels of level 0, from the corner that QuPath counts from.</summary>
     public string GeoJson => In("tumour.geojson");
     /// <summary>A row for each tile of the grid.</summary>
     public string Tiles => In("tiles.csv");

@@ -252,9 +252,10 @@ public sealed class SlideSegmenter
     SlidePolygon InLevel0(SlidePolygon polygon) => new([.. polygon.Outer.Select(InLevel0)],
         [.. polygon.Holes.Select(hole => (IReadOnlyList<SlidePoint>)[.. hole.Select(InLevel0)])]);
 
-    SlidePoint InLevel0(SlidePoint point) => new(InLevel0(point.X), InLevel0(point.Y));
+    SlidePoint InLevel0(SlidePoint point) =>
+        new(InLevel0(point.X, _slide.QuPathOrigin.X), InLevel0(point.Y, _slide.QuPathOrigin.Y));
 
-    double InLevel0(double at) => Math.Round(at * _view.Downsample, 2);
+    double InLevel0(double at, double origin) => Math.Round(at * _view.Downsample - origin, 2);
 
     static double Length(IReadOnlyList<SlidePoint> ring)
     {
@@ -271,6 +272,7 @@ public sealed class SlideSegmenter
     {
         Name = _file.Name, File = Path.GetFileName(_file.Path), Width = _slide.Levels[0].Width,
         Height = _slide.Levels[0].Height, Mpp = _mpp, Downsample = _view.Downsample,
+        QuPathOrigin = _slide.QuPathOrigin,
         TissueMm2 = Math.Round(_tissue.Area * _mpp * _mpp / PerMm2, Digits),
         TumourMm2 = Math.Round(_tumourPixels * PixelSide * PixelSide / PerMm2, Digits),
         Regions = _regions, Tiles = _grid.Count, TissueTiles = _tissueTiles, TumourTiles = _tumourTiles,

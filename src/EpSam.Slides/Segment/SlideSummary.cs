@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using EpSam.Imaging.Annotations;
+
 namespace EpSam.Slides.Segment;
 
 /// <summary>What became of a tile.</summary>
@@ -36,6 +39,10 @@ public sealed record SlideSummary
     public required long Height { get; init; }
     /// <summary>Micrometres a pixel of level 0.</summary>
     public required double Mpp { get; init; }
+    /// <summary>What outlines count from, in pixels of level 0: <see cref="EpSam.Imaging.Slides.Slide.QuPathOrigin"/>.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public SlidePoint QuPathOrigin { get; init; }
     /// <summary>Pixels of level 0 to one of the mask.</summary>
     public required double Downsample { get; init; }
     /// <summary>Square millimetres of tissue.</summary>

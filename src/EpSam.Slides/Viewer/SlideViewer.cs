@@ -48,7 +48,9 @@ public static class SlideViewer
         AddValues(layers, folder, "tumour", results.Mask, summary, options, LayerColours.Tint, cancel);
         WriteScript(Path.Combine(folder, "slide.js"), "epsamSlide", json => Describe(json, summary, layers));
         IReadOnlyList<Annotation> outlines = File.Exists(results.GeoJson) ? GeoJson.Read(results.GeoJson) : [];
-        WriteScript(Path.Combine(folder, "outlines.js"), "epsamOutlines", json => Outlines(json, outlines));
+        (double left, double top) = (summary.QuPathOrigin.X, summary.QuPathOrigin.Y);
+        WriteScript(Path.Combine(folder, "outlines.js"), "epsamOutlines",
+            json => Outlines(json, outlines.SelectMany(a => a.Polygons).Select(p => p.Moved(left, top))));
         foreach (string name in PageFiles) WritePage(folder, name);
         if (FindOpenSeadragon(options.OpenSeadragon) is not string source) return;
         foreach ((string from, string to) in new[] { (Script, Script), (Licence, LicenceHere) })
@@ -117,10 +119,10 @@ public static class SlideViewer
     }
 
     // A list of polygons, each a list of rings, each x, y and then steps from point to point, in pixels of level 0.
-    static void Outlines(Utf8JsonWriter json, IEnumerable<Annotation> annotations)
+    static void Outlines(Utf8JsonWriter json, IEnumerable<SlidePolygon> polygons)
     {
         json.WriteStartArray();
-        foreach (SlidePolygon polygon in annotations.SelectMany(a => a.Polygons))
+        foreach (SlidePolygon polygon in polygons)
         {
             json.WriteStartArray();
             foreach (IReadOnlyList<SlidePoint> ring in polygon.Rings)

@@ -9,7 +9,8 @@ namespace EpSam.Native.Tests.Slides;
 /// left corners.
 /// </summary>
 internal sealed class MemorySlide(int width, int height, Func<long, long, int, byte> value,
-    (int Width, int Height, double Downsample)[]? coarser = null, double? mpp = null) : Slide("memory.svs")
+    (int Width, int Height, double Downsample)[]? coarser = null, double? mpp = null,
+    (int X, int Y, int Width, int Height)? scanned = null) : Slide("memory.svs")
 {
     long _largest;
 
@@ -22,13 +23,14 @@ internal sealed class MemorySlide(int width, int height, Func<long, long, int, b
         new(width, height, 1), .. (coarser ?? []).Select(l => new SlideLevel(l.Width, l.Height, l.Downsample)),
     ];
 
-    public override IReadOnlyDictionary<string, string> Properties { get; } = mpp is not double size
-        ? new Dictionary<string, string>()
-        : new Dictionary<string, string>
+    public override IReadOnlyDictionary<string, string> Properties { get; } =
+        new (string Name, double? Value)[]
         {
-            ["openslide.mpp-x"] = size.ToString(CultureInfo.InvariantCulture),
-            ["openslide.mpp-y"] = size.ToString(CultureInfo.InvariantCulture),
-        };
+            ("mpp-x", mpp), ("mpp-y", mpp), ("bounds-x", scanned?.X), ("bounds-y", scanned?.Y),
+            ("bounds-width", scanned?.Width), ("bounds-height", scanned?.Height),
+        }
+        .Where(p => p.Value is not null)
+        .ToDictionary(p => "openslide." + p.Name, p => p.Value!.Value.ToString(CultureInfo.InvariantCulture));
 
     public override IReadOnlyList<string> AssociatedImages => [];
 

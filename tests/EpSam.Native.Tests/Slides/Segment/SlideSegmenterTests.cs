@@ -6,6 +6,8 @@ using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
+using EpSam.Slides.Evaluate;
+using EpSam.Slides.Prepare;
 using EpSam.Slides.Segment;
 
 namespace EpSam.Native.Tests.Slides.Segment;
@@ -129,6 +131,34 @@ public sealed class SlideSegmenterTests
         {
             ["Area mm^2"] = 0.0012, ["Perimeter µm"] = 140, ["Mean probability"] = 1,
         }));
+    }
+
+    [Test]
+    public void Segment_FieldThatWasScannedInPart_CountsAsQuPathDoes()
+    {
+        static byte Square(long x, long y, int c) => (byte)(x is >= 100 and < 140 && y is >= 60 and < 90
+            ? c == 0 ? 220 : 30 : c == 1 ? 150 : 220);
+        using MemorySlide slide = new(200, 180, Square, mpp: 1, scanned: (90, 50, 80, 70));
+        SlideSummary summary = Run(new FakeModels(), Options with { Mpp = 1, Viewer = true }, slide);
+        Assert.That(GeoJson.Read(Folder().GeoJson).Single().Polygons[0].Outer, Is.EquivalentTo(
+            new SlidePoint[] { new(10, 10), new(50, 10), new(50, 40), new(10, 40) }));
+        Assert.That(summary.QuPathOrigin, Is.EqualTo(new SlidePoint(90, 50)));
+        Assert.That(SlideJson.Read(Folder().Summary).Summary, Is.EqualTo(summary));
+        Assert.That(File.ReadAllText(Path.Combine(Folder().Viewer, "outlines.js")), Does.Contain("[[[100,60,"));
+        SlideEvaluation same = SlideEvaluation.Of([(Folder(), null, Folder().GeoJson)]);
+        Assert.That(same.Slides.Single().Mask, Is.EqualTo(new MaskOverlap(1200, 1200, 1200, 200 * 180)));
+
+        string asap = Path.Combine(_folder, "truth.xml");
+        using (FileStream file = File.Create(asap)) AsapXml.Write(file, [new("", AnnotationKind.Polygon, "Tumor",
+            [new([new(100, 60), new(140, 60), new(140, 90), new(100, 90)])], [])]);
+        Assert.That(SlideEvaluation.Of([(Folder(), null, asap)]).Slides.Single().Mask.Both, Is.EqualTo(1200));
+        PrepareOptions options = new();
+        foreach (string annotation in new[] { Folder().GeoJson, asap })
+        {
+            SlidePolygon area = SlideScanner.Areas(new SlideFile("memory.svs", "memory", annotation), options,
+                slide.QuPathOrigin).Tumour.Single();
+            Assert.That(area.Outer.Min(p => p.X), Is.EqualTo(100));
+        }
     }
 
     // A disc with holes of 9 and of 400 pixels, an island of 36 in the larger; specks of 1 and 25; a block of 100.
