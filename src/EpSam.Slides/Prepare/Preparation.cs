@@ -88,33 +88,44 @@ public sealed class Preparation
             + $"{slide.File.Annotation} has {areas} areas of it") : areas > 0;
     }
 
-    // What prepare.json says must be what is asked for now.
+    // What prepare.json says must be what is asked for now, unless nothing has come of it: a call that was refused, or
+    // that found nothing, does not stand in the way of the corrected one.
     void CheckBegun(SlideSplit split)
     {
         JsonObject now = Description(split);
         string text = now.ToJsonString(Layout) + "\n";
         if (PrepareFolder.Holds(_folder.Options, text)) return;
-        if (!File.Exists(_folder.Options))
+        if (File.Exists(_folder.Options))
         {
-            if (Directory.EnumerateFileSystemEntries(_folder.Root).Any(f => !Path.GetFileName(f).StartsWith('.')))
+            string differences = Few(DifferencesTo(now), 6);
+            if (_folder.HasPatches)
             {
-                throw new RunException($"{_folder.Root} has files of something else; give an --out that is empty or "
-                    + "does not exist");
+                throw new RunException($"{_folder.Root} was begun otherwise: {differences}. Give another --out, or "
+                    + "delete that folder");
             }
-            PrepareFolder.Write(_folder.Options, text);
-            return;
+            _observer.Note($"{_folder.Root} was begun otherwise and has no patches: begun anew ({differences})");
+            _folder.Clear();
         }
+        else if (Directory.EnumerateFileSystemEntries(_folder.Root).Any(f => !Path.GetFileName(f).StartsWith('.')))
+        {
+            throw new RunException($"{_folder.Root} has files of something else; give an --out that is empty or "
+                + "does not exist");
+        }
+        PrepareFolder.Write(_folder.Options, text);
+    }
+
+    List<string> DifferencesTo(JsonObject now)
+    {
         List<string> differences = [];
         try
         {
             Compare("", JsonNode.Parse(File.ReadAllText(_folder.Options)), now, differences);
+            return differences;
         }
         catch (JsonException e)
         {
             throw new RunException($"{_folder.Options} cannot be read: {e.Message}", e);
         }
-        throw new RunException($"{_folder.Root} was begun otherwise: {Few(differences, 6)}. Give another --out, or "
-            + "delete that folder");
     }
 
     static readonly JsonSerializerOptions Layout = new()

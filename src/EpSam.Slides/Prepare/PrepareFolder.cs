@@ -33,6 +33,16 @@ public sealed class PrepareFolder(string path)
     internal IEnumerable<string> ExportedFiles() => Enum.GetValues<Split>()
         .SelectMany(s => new[] { Images(s), Masks(s) }).Where(Directory.Exists).SelectMany(Directory.EnumerateFiles);
 
+    /// <summary>Whether there is anything that one would not want to lose.</summary>
+    internal bool HasPatches => ExportedFiles().Any(f => !Path.GetFileName(f).StartsWith('.'));
+
+    /// <summary>Removes what there is besides patches.</summary>
+    internal void Clear() => Try(Root, () =>
+    {
+        foreach (string path in new[] { Scan(""), Path.GetDirectoryName(Page)!, Slides, Patches,
+            In(PatchScale.FileName) }) RunFolder.Delete(path);
+    });
+
     /// <summary>Writes a file by way of a hidden one beside it.</summary>
     /// <exception cref="RunException">It cannot be written.</exception>
     internal static void Write(string path, ReadOnlySpan<byte> bytes)

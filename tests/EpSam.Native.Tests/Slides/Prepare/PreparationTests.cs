@@ -403,6 +403,46 @@ public sealed class PreparationTests
         }
     }
 
+    // What was refused, or came to nothing, does not stand in the way of the corrected call.
+    [TestCase("scales", "(fine) to ")]
+    [TestCase("split", "has none of the slides")]
+    [TestCase("level", "has levels 0 to ")]
+    [TestCase("keep", null)]
+    public void Folder_WithoutPatches_IsBegunAnew(string mistake, string? said)
+    {
+        string folder = Path.Combine(_folder, "some"), table = Path.Combine(_folder, "split.csv");
+        CopySlides(folder, 1);
+        File.WriteAllText(table, "slide,split\nanother,train\n");
+        if (mistake == "scales")
+        {
+            SynthSlide fine = new(new SynthOptions { Width = 512, Height = 512, Mpp = 0.5, Seed = 9 });
+            SynthWriter.WriteSlide(fine, Path.Combine(folder, "fine.tif"));
+        }
+        Sampling few = Sampling.Same(new() { PerBin = 1, Negatives = 3 });
+        PrepareOptions right = Small with { UnannotatedAreNormal = true, Mpp = 1, Sampling = few };
+        PrepareOptions wrong = mistake switch
+        {
+            "scales" => right with { Mpp = null },
+            "level" => right with { Mpp = null, Level = 9 },
+            "keep" => right with { Sampling = Sampling.Same(new() { Low = 99.5, Negatives = 0 }) },
+            _ => right,
+        };
+        Observer observer = new();
+        try
+        {
+            Run(wrong, split: mistake == "split" ? table : "1,0,0", observer: observer, slides: folder);
+        }
+        catch (RunException e)
+        {
+            observer.Warn(e.Message);
+        }
+        if (said is not null) Assert.That(observer.Notes, Has.Some.Contains(said));
+        PrepareResult result = Run(right, split: "1,0,0", slides: folder);
+        Assert.That(result.Slides.Select(s => s.Failure), Is.All.Null);
+        Run(right, "never/out", split: "1,0,0", slides: folder);
+        Assert.That(Files(), Is.EquivalentTo(Files("never/out")));
+    }
+
     [Test]
     public void Folder_OfSomethingElse_OrThatCannotBeWritten_IsRefused()
     {
