@@ -279,6 +279,35 @@ public sealed class PreparationTests
         Assert.That(result.Patches, Is.EqualTo(Table().Length));
     }
 
+    // Its directories are at the head of the file, so that it goes on to be open.
+    [Test]
+    public void Slide_CutOffWhileItIsRead_IsLeftOut_WithAllItsPatches()
+    {
+        string cut = Table(Whole)[0]["slide"]; // the first whose patches are cut
+        string slides = Path.Combine(_folder, "slides");
+        CopySlides(slides);
+        Observer observer = new()
+        {
+            Progress = (what, done) =>
+            {
+                if (what != "cutting patches" || done != 1) return;
+                using FileStream file = File.OpenWrite(Path.Combine(slides, cut + ".tif"));
+                file.SetLength(file.Length / 8);
+            },
+        };
+        PrepareResult result = Run(Small, observer: observer, slides: slides);
+        PreparedSlide failed = result.Slides.Single(s => s.Failure is not null);
+        Assert.That(failed.Slide, Is.EqualTo(cut));
+        Assert.That(failed.Failure, Does.Contain(cut + ".tif"));
+        Assert.That(observer.Notes, Has.Exactly(1).StartsWith(cut + ": "));
+        Assert.That(Directory.GetFiles(Out(), cut + "_*", SearchOption.AllDirectories), Is.Empty);
+        Assert.That(Table().Select(r => r["id"]), Is.EqualTo(Table(Whole).Where(r => r["slide"] != cut)
+            .Select(r => r["id"])));
+        File.Copy(Path.Combine(_slides, cut + ".tif"), Path.Combine(slides, cut + ".tif"), overwrite: true);
+        Run(Small, slides: slides);
+        Assert.That(Files(), Is.EquivalentTo(Files(Whole)), "the same call, with the slide whole");
+    }
+
     [Test]
     public void Slide_GoneWhenAllIsDone_KeepsItsPatches()
     {
