@@ -173,7 +173,7 @@ public sealed class SlideBatch
         {
             throw DiskFull(e);
         }
-        catch (Exception e) when (IsOfTheSlide(e))
+        catch (Exception e) when (SlideException.IsOfTheSlide(e))
         {
             return Failed(file, e, watch.Elapsed.TotalSeconds);
         }
@@ -205,11 +205,6 @@ public sealed class SlideBatch
         RunFolder.Write(_folder.Failure(file.Name), BatchJson.Bytes(failure));
         return new SlideOutcome(file, SlideState.Failed, null, message, seconds);
     }
-
-    /// <summary>Whether other slides may go on after this.</summary>
-    internal static bool IsOfTheSlide(Exception e) => e is SlideException or AnnotationException or IOException
-        or UnauthorizedAccessException or OutOfMemoryException or OverflowException or InvalidDataException
-        or ImagingException { Kind: not ImagingError.LibraryMissing };
 
     BatchException CannotWrite(Exception e) => BatchException.IsDiskFull(e) ? DiskFull(e)
         : new BatchException($"cannot write to {_folder.Root}: {e.Message}", e);

@@ -1,34 +1,11 @@
 // What says that a slide is done and of what it was made: in each slide's folder. No times and no paths are in it, so
 // that two machines write the same.
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using EpSam.Native.Pipeline;
 using EpSam.Slides.Segment;
 
 namespace EpSam.Slides.Batch;
-
-/// <summary>A slide's file by its content: its size, and a digest of its first and last mebibyte.</summary>
-/// <param name="Bytes">Size.</param>
-/// <param name="Sha256">Of both ends together; of all of it when it has two mebibytes or less.</param>
-public sealed record SlideSource(long Bytes, string Sha256)
-{
-    const int End = 1 << 20;
-
-    /// <summary>Reads both ends.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    public static SlideSource Of(string path)
-    {
-        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1);
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] buffer = new byte[End];
-        long length = file.Length;
-        hash.AppendData(buffer.AsSpan(0, file.ReadAtLeast(buffer, End, throwOnEndOfStream: false)));
-        file.Position = Math.Max(End, length - End);
-        hash.AppendData(buffer.AsSpan(0, file.ReadAtLeast(buffer, End, throwOnEndOfStream: false)));
-        return new SlideSource(length, Convert.ToHexStringLower(hash.GetHashAndReset()));
-    }
-}
 
 /// <summary>A slide that is done.</summary>
 /// <param name="Summary">Its figures.</param>

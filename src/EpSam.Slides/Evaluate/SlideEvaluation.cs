@@ -76,7 +76,7 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
                 figures.Add(Compare(slide, hasBaselines));
                 judged.Add(slide);
             }
-            catch (Exception e) when (IsOfTheSlide(e))
+            catch (Exception e) when (SlideException.IsOfTheSlide(e))
             {
                 _failed.Add((Name(slide.Results), e.Message));
             }
@@ -101,9 +101,6 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
     };
 
     static string Name(SlideFolder results) => Path.GetFileName(results.Root);
-
-    static bool IsOfTheSlide(Exception e) => e is SlideException or AnnotationException or IOException
-        or UnauthorizedAccessException or ImagingException { Kind: not ImagingError.LibraryMissing };
 
     SlideFigures Compare((SlideFolder Results, string? Slide, string? Annotation) files, bool hasBaselines)
     {
@@ -146,7 +143,7 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
                 using JudgedSlide slide = new(results, path, annotation, groups, cancel);
                 coloured.Add(f with { Colour = ByColour(slide, rule) });
             }
-            catch (Exception e) when (IsOfTheSlide(e))
+            catch (Exception e) when (SlideException.IsOfTheSlide(e))
             {
                 _notes.Add($"what colour alone tells is left out: {e.Message}");
                 return null;

@@ -360,8 +360,7 @@ public sealed class Preparation
         {
             return work();
         }
-        catch (Exception e) when (e is ImagingException { Kind: not ImagingError.LibraryMissing }
-            or AnnotationException or SlideException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (SlideException.IsOfTheSlide(e))
         {
             string message = e.Message.ReplaceLineEndings(" ");
             lock (_failures)

@@ -23,9 +23,9 @@ internal sealed record SlideScan
 {
     public required string Name { get; init; }
     public required string File { get; init; }
-    public required long FileBytes { get; init; }
+    public required SlideSource Source { get; init; }
     public required string? Annotation { get; init; }
-    public required string? AnnotationDigest { get; init; }
+    public required SlideSource? AnnotationSource { get; init; }
     public required long Width { get; init; }
     public required long Height { get; init; }
     public required double? Mpp { get; init; }

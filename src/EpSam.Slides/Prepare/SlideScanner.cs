@@ -1,5 +1,4 @@
 // The first pass over a slide: tissue, the lattice of places for patches, how much of each is tumour.
-using System.Security.Cryptography;
 using EpSam.Imaging;
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
@@ -18,6 +17,8 @@ internal static class SlideScanner
     public static SlideScan Run(SlideFile file, PrepareOptions options, string folder, CancellationToken cancel)
     {
         if (!File.Exists(file.Path)) throw new SlideException($"{file.Path} does not exist");
+        (SlideSource source, SlideSource? annotation) =
+            (SlideSource.Of(file.Path), SlideSource.OfAll(file.Annotation));
         using Slide slide = Slide.Open(file.Path);
         TumourAreas areas = Areas(file, options, slide.QuPathOrigin);
         SlideView view = View(slide, options);
@@ -34,8 +35,8 @@ internal static class SlideScanner
         foreach (SlidePolygon polygon in areas.Excluded) picture.Outline(polygon, SlidePicture.ExcludedColour);
         SlideScan scan = new()
         {
-            Name = file.Name, File = Path.GetFileName(file.Path), FileBytes = new FileInfo(file.Path).Length,
-            Annotation = Path.GetFileName(file.Annotation), AnnotationDigest = Digest(file.Annotation),
+            Name = file.Name, File = Path.GetFileName(file.Path), Source = source,
+            Annotation = Path.GetFileName(file.Annotation), AnnotationSource = annotation,
             Width = whole.Width, Height = whole.Height, Mpp = MppOf(slide, options), Downsample = view.Downsample,
             TissueDownsample = tissue.Downsample, Tissue = tissue.Area, Tumour = counts.Total,
             Areas = areas.Tumour.Count, Candidates = candidates.Length,
@@ -50,8 +51,8 @@ internal static class SlideScanner
     /// Whether a scan is of this slide and these annotations. One that is gone is missed when a patch is to be cut.
     /// </summary>
     public static bool IsOf(SlideScan scan, SlideFile file) =>
-        (!File.Exists(file.Path) || scan.FileBytes == new FileInfo(file.Path).Length)
-        && scan.File == Path.GetFileName(file.Path) && scan.AnnotationDigest == Digest(file.Annotation);
+        (!File.Exists(file.Path) || scan.Source == SlideSource.Of(file.Path))
+        && scan.File == Path.GetFileName(file.Path) && scan.AnnotationSource == SlideSource.OfAll(file.Annotation);
 
     /// <summary>The tumour of a slide; none where it has no annotation.</summary>
     public static TumourAreas Areas(SlideFile file, PrepareOptions options, SlidePoint quPathOrigin) =>
@@ -73,13 +74,6 @@ internal static class SlideScanner
 
     static double? MppOf(Slide slide, PrepareOptions options) =>
         slide.MppX is not null && slide.MppY is not null ? SlideView.MppOf(slide) : options.SlideMpp;
-
-    static string? Digest(string? path)
-    {
-        if (path is null) return null;
-        using FileStream file = File.OpenRead(path);
-        return Convert.ToHexString(SHA256.HashData(file))[..32];
-    }
 
     static (Candidate[], TumourCounts) Candidates(Tissue tissue, SlideView view, SlideLevel whole, TumourAreas areas,
         int size, CancellationToken cancel)

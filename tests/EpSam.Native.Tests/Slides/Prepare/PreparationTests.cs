@@ -326,6 +326,17 @@ public sealed class PreparationTests
         Assert.That(Table().Length, Is.LessThan(_whole.Patches));
     }
 
+    [Test]
+    public void Slide_ThatIsAnotherOfTheSameSize_IsLookedAtAgain()
+    {
+        string slides = Path.Combine(_folder, "slides"), changed = Path.Combine(slides, "näme 1.tif");
+        CopySlides(slides);
+        CopyWhole();
+        File.WriteAllBytes(changed, new byte[new FileInfo(changed).Length]);
+        Assert.That(Run(Small, slides: slides).Slides[1].Failure, Does.Contain("näme 1.tif"));
+        Assert.That(Table().Select(r => r["slide"]), Has.None.EqualTo("näme 1"));
+    }
+
     void CopySlides(string to, int count = Slides)
     {
         Directory.CreateDirectory(to);
