@@ -11,9 +11,10 @@ public sealed record SlideFile(string Path, string Name, string? Annotation = nu
 /// <summary>Finds slides.</summary>
 public static class SlideFiles
 {
-    // .png and .jpg are images beside slides far more often than slides: they are taken when they are named.
+    // PNG and JPEG are images beside slides far more often than slides: they are taken when they are named.
     static readonly string[] Endings =
         [".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".vms", ".vmu", ".scn", ".svslide", ".bif", ".czi", ".dcm"];
+    static readonly string[] NamedEndings = [".png", ".jpg", ".jpeg"];
     internal static readonly string[] AnnotationEndings = [".xml", ".geojson", ".json"];
 
     /// <summary>
@@ -120,6 +121,11 @@ public static class SlideFiles
         string plain = name.Trim().TrimStart('.');
         return plain.Length == 0 ? "slide" : plain;
     }
+
+    /// <summary>What a slide is called without its file's ending; other dots are the name's own.</summary>
+    internal static string WithoutEnding(string name) =>
+        Endings.Concat(NamedEndings).Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase)
+            ? Path.GetFileNameWithoutExtension(name) : name;
 
     static bool IsSlide(string path) => Endings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)
         && !Path.GetFileName(path).StartsWith('.');

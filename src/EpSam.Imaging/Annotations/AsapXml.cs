@@ -124,8 +124,10 @@ public static class AsapXml
             "RECTANGLE" => AnnotationKind.Rectangle,
             "SPLINE" => AnnotationKind.Spline,
             "DOT" => AnnotationKind.Dot,
-            "POINTSET" => AnnotationKind.PointSet,
-            _ => throw At(line, name, $"type '{type}'; ASAP has Polygon, Rectangle, Spline, Dot and PointSet"),
+            "POINTSET" or "NONE" => AnnotationKind.PointSet, // none: begun and not drawn
+            "MEASUREMENT" => AnnotationKind.Line,
+            _ => throw At(line, name,
+                $"type '{type}'; ASAP has Polygon, Rectangle, Spline, Dot, PointSet and Measurement"),
         };
         List<(double Order, SlidePoint At)> read = [];
         for (bool more = !reader.IsEmptyElement; more;)

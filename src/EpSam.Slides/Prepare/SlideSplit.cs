@@ -133,7 +133,7 @@ public sealed class SlideSplit
             };
             if (part is not Split to) continue;
             // named as a file or as results are
-            foreach (string key in new[] { name, Path.GetFileNameWithoutExtension(name) }.Distinct())
+            foreach (string key in new[] { name, SlideFiles.WithoutEnding(name) }.Distinct())
                 if (!splits.TryAdd(key, to) && splits[key] != to)
                     throw new RunException($"{path}:{line}: {name} is in two parts, {splits[key]} and {to}");
         }

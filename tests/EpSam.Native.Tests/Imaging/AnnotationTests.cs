@@ -99,6 +99,15 @@ public sealed class AnnotationTests
         Assert.That((one.Name, one.Group), Is.EqualTo(("a", "Tumor")));
     }
 
+    [TestCase("Measurement", AnnotationKind.Line)]
+    [TestCase("None", AnnotationKind.PointSet)]
+    public void Asap_TypesWithoutArea_AreRead(string type, AnnotationKind kind)
+    {
+        Annotation one = Asap($"<Annotation Type='{type}'><Coordinates><Coordinate X='1' Y='2'/>"
+            + "<Coordinate X='3' Y='4'/></Coordinates></Annotation>").Single();
+        Assert.That((one.Kind, one.Polygons.Count, one.Points.Count), Is.EqualTo((kind, 0, 2)));
+    }
+
     [TestCase("<Annotation Type='Blob'/>", "type 'Blob'")]
     [TestCase("<Annotation Type='Polygon'/>", "at least 3")]
     [TestCase("<Annotation Type='Dot'><Coordinates><Coordinate X='1' Y='here'/></Coordinates></Annotation>", "Y=")]

@@ -75,6 +75,9 @@ public sealed class SlideSplitTests
         SlideSplit split = SlideSplit.Parse(path);
         Assert.That(split.Of([("a", true), ("b", true), ("c", true), ("d", true)], 1),
             Is.EqualTo(new Split?[] { Split.Train, Split.Val, null, null }));
+        File.WriteAllText(path, "slide,split\nS21.001,train\nS21.002,test\nS21.003.svs,val\n");
+        Assert.That(SlideSplit.Parse(path).Of([("S21.001", true), ("S21.002", true), ("S21.003", true)], 1),
+            Is.EqualTo(new Split?[] { Split.Train, Split.Test, Split.Val }), "names with dots");
         File.WriteAllText(path, "slide,split\na.svs,train\na,test\n");
         Assert.That(() => SlideSplit.Parse(path), Throws.TypeOf<RunException>().With.Message.Contains("two parts"));
         File.WriteAllText(path, "slide,split\na.svs,trian\n");
