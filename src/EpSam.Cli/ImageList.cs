@@ -1,6 +1,7 @@
 // The images of a command line: files, or folders whose images are meant, each with a name for its output that no other
-// image of the run has. Names are made from the paths alone, so the same command line gives the same names.
+// image of the run has.
 using EpSam.Imaging;
+using EpSam.Slides;
 
 namespace EpSam.Cli;
 
@@ -26,7 +27,8 @@ internal static class ImageList
             if (inside.Length == 0) throw new UserError($"folder {path} has no image ({string.Join(", ", Endings)})");
             files.AddRange(inside);
         }
-        return Named([.. files.DistinctBy(System.IO.Path.GetFullPath)]);
+        files = [.. files.DistinctBy(Path.GetFullPath)];
+        return [.. files.Zip(OutputNames.Of(files, "image"), (path, name) => new InputImage(path, name))];
     }
 
     /// <summary>Pixels, or an error that names the file.</summary>
@@ -53,37 +55,7 @@ internal static class ImageList
         }
     }
 
-    // a/cat.png and b/dog.jpg are cat and dog; where two would be the same: cat.png and cat.jpg; else cat.png,
-    // cat.png-2. Compared without regard to case, as some file systems do.
-    static InputImage[] Named(string[] files)
-    {
-        string[] stems = [.. files.Select(f => Plain(System.IO.Path.GetFileNameWithoutExtension(f)))];
-        HashSet<string> once = [.. stems.GroupBy(s => s, StringComparer.OrdinalIgnoreCase)
-            .Where(g => g.Count() == 1).Select(g => g.Key)];
-        HashSet<string> taken = new(once, StringComparer.OrdinalIgnoreCase);
-        InputImage[] images = new InputImage[files.Length];
-        for (int i = 0; i < files.Length; i++)
-        {
-            string name = stems[i];
-            if (!once.Contains(name))
-            {
-                string full = Plain(System.IO.Path.GetFileName(files[i]));
-                name = full;
-                for (int n = 2; !taken.Add(name); n++) name = $"{full}-{n}";
-            }
-            images[i] = new InputImage(files[i], name);
-        }
-        return images;
-    }
-
-    // A name that is hidden, empty or a folder's ("..") is no name for an output.
-    static string Plain(string name)
-    {
-        string plain = name.Trim().TrimStart('.');
-        return plain.Length == 0 ? "image" : plain;
-    }
-
     static bool IsImage(string path) =>
-        Endings.Contains(System.IO.Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)
-        && !System.IO.Path.GetFileName(path).StartsWith('.');
+        Endings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)
+        && !Path.GetFileName(path).StartsWith('.');
 }

@@ -40,7 +40,8 @@ public static class SlideFiles
                 throw new SlideException($"folder {path} has no slide ({string.Join(", ", Endings)})");
             files.AddRange(inside);
         }
-        SlideFile[] slides = Named([.. files.DistinctBy(Path.GetFullPath)]);
+        files = [.. files.DistinctBy(Path.GetFullPath)];
+        SlideFile[] slides = [.. files.Zip(OutputNames.Of(files, "slide"), (path, name) => new SlideFile(path, name))];
         if (annotations is not null && File.Exists(annotations))
         {
             return slides.Length == 1 ? [slides[0] with { Annotation = annotations }]
@@ -91,35 +92,6 @@ public static class SlideFiles
         return AnnotationEndings.Select(ending =>
             Array.Find(found, f => Path.GetExtension(f).Equals(ending, StringComparison.OrdinalIgnoreCase)))
             .FirstOrDefault(f => f is not null);
-    }
-
-    // a/one.svs is one; where two would be the same: one.svs and one.tif; else one.svs, one.svs-2.
-    static SlideFile[] Named(string[] files)
-    {
-        string[] stems = [.. files.Select(f => Plain(Path.GetFileNameWithoutExtension(f)))];
-        HashSet<string> once = [.. stems.GroupBy(s => s, StringComparer.OrdinalIgnoreCase)
-            .Where(g => g.Count() == 1).Select(g => g.Key)];
-        HashSet<string> taken = new(once, StringComparer.OrdinalIgnoreCase);
-        SlideFile[] slides = new SlideFile[files.Length];
-        for (int i = 0; i < files.Length; i++)
-        {
-            string name = stems[i];
-            if (!once.Contains(name))
-            {
-                string full = Plain(Path.GetFileName(files[i]));
-                name = full;
-                for (int n = 2; !taken.Add(name); n++) name = $"{full}-{n}";
-            }
-            slides[i] = new SlideFile(files[i], name);
-        }
-        return slides;
-    }
-
-    // A name that is hidden or empty is no name for results.
-    static string Plain(string name)
-    {
-        string plain = name.Trim().TrimStart('.');
-        return plain.Length == 0 ? "slide" : plain;
     }
 
     /// <summary>What a slide is called without its file's ending; other dots are the name's own.</summary>
