@@ -3,6 +3,7 @@
 // alone, not on the machine. Where the reference cannot draw, it falls back on the point (0, 0), and so do we; where it
 // fails because a mask has fewer pixels than points, all pixels are taken.
 using EpSam.Native.Preprocess;
+using EpSam.Native.Training;
 
 namespace EpSam.Native.Prompts;
 
@@ -17,7 +18,7 @@ public static class PointPrompts
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         (int X, int Y)[] pixels = NonZero.Points(mask, height, width);
         if (pixels.Length == 0) return [(0, 0)];
-        SplitMix64 random = new(seed);
+        CounterRandom random = new(seed);
         count = Math.Min(count, pixels.Length);
         for (int i = 0; i < count; i++) // Fisher and Yates, as far as needed
         {
@@ -46,7 +47,7 @@ public static class PointPrompts
         (int X, int Y)[] pixels = NonZero.Points(mask, height, width);
         float[] probabilities = Probabilities(cam, mask);
         count = Math.Min(count, pixels.Length);
-        int[]? drawn = Draw(probabilities, count, new SplitMix64(seed));
+        int[]? drawn = Draw(probabilities, count, new CounterRandom(seed));
         return drawn is { Length: > 0 } ? Array.ConvertAll(drawn, i => pixels[i]) : [(0, 0)];
     }
 
@@ -92,7 +93,7 @@ public static class PointPrompts
 
     // Draws with replacement and leaves out what it has had, which has the distribution of draws without. When some
     // draws were lost, what is left is summed anew, so that a few large values do not make it go on for long.
-    static int[]? Draw(ReadOnlySpan<float> probabilities, int count, SplitMix64 random)
+    static int[]? Draw(ReadOnlySpan<float> probabilities, int count, CounterRandom random)
     {
         double[] weights = new double[probabilities.Length], cumulative = new double[probabilities.Length];
         int positive = 0;
@@ -128,19 +129,5 @@ public static class PointPrompts
             (low, high) = ascending[middle] > value ? (low, middle) : (middle + 1, high);
         }
         return low;
-    }
-
-    // Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
-    sealed class SplitMix64(ulong seed)
-    {
-        ulong _state = seed;
-
-        public double NextDouble()
-        {
-            ulong z = _state += 0x9E3779B97F4A7C15;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            return ((z ^ (z >> 31)) >> 11) * (1.0 / (1L << 53));
-        }
     }
 }

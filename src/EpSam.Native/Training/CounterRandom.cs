@@ -27,11 +27,17 @@ public sealed class CounterRandom(ulong key, ulong counter = 0)
         return new CounterRandom(Mix(Mix(key + Gamma) ^ Mix(number + Gamma)));
     }
 
-    /// <summary>64 random bits.</summary>
-    public ulong NextBits() => Mix(Key + ++Counter * Gamma);
+    /// <summary>64 random bits: number <paramref name="index"/> of a key, from 0.</summary>
+    public static ulong BitsAt(ulong key, ulong index) => Mix(key + (index + 1) * Gamma);
 
-    /// <summary>Evenly in [0, 1), a multiple of 2^-53.</summary>
-    public double NextDouble() => (NextBits() >> 11) * (1.0 / (1L << 53));
+    /// <summary>Evenly in [0, 1), a multiple of 2^-53: number <paramref name="index"/> of a key, from 0.</summary>
+    public static double DoubleAt(ulong key, ulong index) => (BitsAt(key, index) >> 11) * (1.0 / (1L << 53));
+
+    /// <summary>The next 64 random bits.</summary>
+    public ulong NextBits() => BitsAt(Key, Counter++);
+
+    /// <summary>The next number, evenly in [0, 1), a multiple of 2^-53.</summary>
+    public double NextDouble() => DoubleAt(Key, Counter++);
 
     /// <summary>Evenly in [low, high).</summary>
     public double NextDouble(double low, double high) => low + (high - low) * NextDouble();

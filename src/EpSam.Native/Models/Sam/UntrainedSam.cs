@@ -1,9 +1,10 @@
 // Parameters of a SAM that has learnt nothing, drawn from the distributions in which the reference starts: PyTorch's
 // defaults for the layers that it uses, and zeros for positional tables. The numbers are our own generator's, not
-// torch's: splitmix64 over the seed, the parameter's name and the index, so a parameter does not depend on any other.
+// torch's: by the seed, the parameter's name and the index, so a parameter does not depend on any other.
 using EpSam.Native.Nn;
 using EpSam.Native.Runtime;
 using EpSam.Native.Tensors;
+using EpSam.Native.Training;
 
 namespace EpSam.Native.Models.Sam;
 
@@ -12,8 +13,6 @@ namespace EpSam.Native.Models.Sam;
 /// </summary>
 public sealed class UntrainedSam : IParameterSource
 {
-    const ulong Golden = 0x9E3779B97F4A7C15;
-
     readonly OrderedDictionary<string, Shape> _shapes = new(StringComparer.Ordinal);
     readonly ulong _seed;
 
@@ -23,7 +22,7 @@ public sealed class UntrainedSam : IParameterSource
     public UntrainedSam(SamConfig config, int seed = 0)
     {
         config.Check();
-        _seed = Mix((ulong)seed);
+        _seed = CounterRandom.BitsAt((ulong)seed, 0);
         Plan.Of(arena =>
         {
             Parameters parameters = new(arena, DType.F32);
@@ -51,7 +50,8 @@ public sealed class UntrainedSam : IParameterSource
         }
         ulong key = _seed ^ Hash(name);
         for (int i = 0; i < values.Length; i++)
-            values[i] = (float)(scale * (isNormal ? Normal(key, (ulong)i) : 2 * Uniform(key, (ulong)i) - 1));
+            values[i] = (float)(scale * (isNormal ? Normal(key, (ulong)i)
+                : 2 * CounterRandom.DoubleAt(key, (ulong)i) - 1));
     }
 
     // Which distribution, its deviation or half-width, or with a scale of 0 the value of all.
@@ -75,21 +75,11 @@ public sealed class UntrainedSam : IParameterSource
         return (false, 1 / Math.Sqrt(weight.Count / (double)weight[0]), 0);
     }
 
-    static double Uniform(ulong key, ulong index) => (Mix(key + index * Golden) >> 11) * (1.0 / (1UL << 53));
-
     // Box and Muller's, one of the pair: two uniform numbers for each.
     static double Normal(ulong key, ulong index)
     {
-        double radius = Math.Sqrt(-2 * Math.Log(1 - Uniform(key, 2 * index)));
-        return radius * Math.Cos(2 * Math.PI * Uniform(key, 2 * index + 1));
-    }
-
-    static ulong Mix(ulong z) // splitmix64
-    {
-        z += Golden;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
+        double radius = Math.Sqrt(-2 * Math.Log(1 - CounterRandom.DoubleAt(key, 2 * index)));
+        return radius * Math.Cos(2 * Math.PI * CounterRandom.DoubleAt(key, 2 * index + 1));
     }
 
     static ulong Hash(string name) // FNV-1a
