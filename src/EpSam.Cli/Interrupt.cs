@@ -10,10 +10,10 @@ internal sealed class Interrupt : IDisposable
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(2), PatienceWhenSaving = TimeSpan.FromMinutes(30);
 
-    static volatile string? _saving;
+    static volatile Action? _saving;
 
-    /// <summary>What to say when work is asked to stop that saves its state first; null: it has none.</summary>
-    public static string? Saving
+    /// <summary>Says that work which is asked to stop saves its state first; null: it has none.</summary>
+    public static Action? Saving
     {
         set => _saving = value;
     }
@@ -43,8 +43,8 @@ internal sealed class Interrupt : IDisposable
     {
         context.Cancel = true;   // the runtime does not end the process: this does
         if (_source.IsCancellationRequested) End();
-        string? saving = _saving;
-        if (saving is not null) Console.Error.WriteLine(saving);
+        Action? saving = _saving;
+        saving?.Invoke();
         ThreadPool.QueueUserWorkItem(_ =>
         {
             _source.Cancel();

@@ -8,7 +8,8 @@ using Spectre.Console.Rendering;
 
 namespace EpSam.Cli;
 
-internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson, bool isQuiet)
+internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson, bool isQuiet,
+    IAnsiConsole? terminal = null)
 {
     static readonly TimeSpan Between = TimeSpan.FromSeconds(10);   // plain lines
 
@@ -18,13 +19,14 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
     /// <summary>Runs the work; on a terminal with a bar below what it says.</summary>
     public void Work(Action work)
     {
-        bool isTerminal = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
+        bool isTerminal = terminal is not null
+            || (ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected);
         if (isQuiet || !isTerminal)
         {
             work();
             return;
         }
-        _bar = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
+        _bar = terminal ?? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
         ProgressColumn[] columns =
         [
             new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn { Width = 30 },
@@ -71,7 +73,18 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         else error.WriteLine(line);
     }
 
-    void Above(string line) => _bar!.Write(new Text(line + "\n"));
+    void Above(string line) => _bar!.Write(new LineAbove(new Text(line + "\n")));
+
+    // The bar is written over, not away: what is left of it beside a shorter line would stay.
+    sealed class LineAbove(IRenderable text) : IRenderable
+    {
+        const string EraseBelow = "\e[J";
+
+        public Measurement Measure(RenderOptions options, int maxWidth) => text.Measure(options, maxWidth);
+
+        public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+            text.Render(options, maxWidth).Prepend(Segment.Control(EraseBelow));
+    }
 
     /// <summary>Told the share that is done, 0 to 1. Its end takes the bar away.</summary>
     internal sealed class Stage : IProgress<double>, IDisposable
@@ -145,6 +158,8 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
     sealed class RateColumn : ProgressColumn
     {
         public static readonly Dictionary<int, Stage> Stages = [];
+
+        protected override bool NoWrap => true;
 
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
             new Text(task.IsIndeterminate || !Stages.TryGetValue(task.Id, out Stage? stage) ? "" : stage.Rate);

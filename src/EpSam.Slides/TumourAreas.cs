@@ -28,7 +28,8 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
     /// </param>
     /// <param name="quPathOrigin">Of the slide; ASAP counts from level 0's corner.</param>
     /// <exception cref="AnnotationException">
-    /// The file cannot be read, or no group of it is known to be tumour: the message lists them.
+    /// The file cannot be read, or no group of it is known to be tumour: the message lists them; or what is tumour has
+    /// no area.
     /// </exception>
     public static TumourAreas Read(string path, IReadOnlyCollection<string>? groups = null,
         SlidePoint quPathOrigin = default)
@@ -54,7 +55,15 @@ public sealed class TumourAreas(IReadOnlyList<SlidePolygon> tumour, IReadOnlyLis
         if (tumour.Length == 0 && areas.Length > excluded.Length)
         {
             string known = string.Join(", ", areas.Select(a => $"'{a.Group}'").Distinct().Order());
-            throw new AnnotationException($"{name}: none of its groups is known to be tumour; it has {known}");
+            throw new AnnotationException($"{name}: none of its groups is known to be tumour; it has {known} "
+                + "(--tumour-groups)");
+        }
+        // Else a slide with tumour would be taken for one without.
+        int marks = annotations.Count(a => a.Polygons.Count == 0 && a.Points.Count > 0 && IsTumour(a));
+        if (tumour.Length == 0 && marks > 0)
+        {
+            throw new AnnotationException($"{name}: tumour is marked by points or lines alone ({marks}); draw its "
+                + "areas, or leave the slide out");
         }
         return new TumourAreas([.. tumour.SelectMany(a => a.Polygons)], [.. excluded.SelectMany(a => a.Polygons)]);
     }

@@ -80,7 +80,7 @@ internal static class TrainCommand
             using Run run = EpSam.Native.Pipeline.Run.Open(request, new VipsFiles(), new RunObserver(reporter));
             reporter.Note(Describe(run));
             using OpenedGpu gpu = OpenedGpu.Open(choice, reporter.Note);
-            Interrupt.Saving = "epsam: saves after the step at hand, then ends; again: ends at once";
+            Interrupt.Saving = () => reporter.Note("saves after the step at hand, then ends; again: ends at once");
             reporter.Work(() => run.Execute(gpu.Gpu, gpu.Name, parsed.GetValue(Stage), cancel));
         }
         catch (RunException e)

@@ -26,14 +26,19 @@ public sealed record BatchManifest(string Version, string Key, JsonElement Setti
         ?? throw new BatchException($"{folder.Root} has no run.json: it is no folder that epsam slide has written to");
 
     /// <summary>Writes it, or compares with what is there and adds the slides that are new.</summary>
-    /// <exception cref="BatchException">The folder was begun with other models or options.</exception>
+    /// <exception cref="BatchException">The folder has slides that were made with other models or options.</exception>
     public static void Join(BatchFolder folder, BatchSettings settings, IEnumerable<SlideFile> slides, string version)
     {
         Directory.CreateDirectory(folder.Root);
         using FileStream mine = BatchLock.Take(folder.ManifestLock, Patience, $"writing {folder.Manifest}");
         BatchManifest? before = TryRead(folder);
         JsonElement now = settings.ToJson();
-        if (before is not null && before.Key != settings.Key) throw Other(folder, now, before);
+        if (before is not null && before.Key != settings.Key)
+        {
+            if (!IsEmpty(folder)) throw Other(folder, now, before);
+            foreach (ManifestSlide slide in before.Slides) RunFolder.Delete(folder.Failure(slide.Name));
+            before = null;
+        }
         SortedDictionary<string, ManifestSlide> all = new(StringComparer.Ordinal);
         foreach (ManifestSlide slide in before?.Slides ?? []) all[slide.Name] = slide;
         foreach (SlideFile slide in slides) all[slide.Name] = new ManifestSlide(slide.Name, slide.Path);
@@ -42,6 +47,10 @@ public sealed record BatchManifest(string Version, string Key, JsonElement Setti
             [.. all.Values]);
         RunFolder.Write(folder.Manifest, BatchJson.Bytes(manifest));
     }
+
+    // Whoever wrote the manifest has come to nothing, and is at nothing: a wrong model, say.
+    static bool IsEmpty(BatchFolder folder) =>
+        !Directory.Exists(folder.Slides) || !Directory.EnumerateFileSystemEntries(folder.Slides).Any();
 
     static BatchException Other(BatchFolder folder, JsonElement now, BatchManifest before)
     {

@@ -290,5 +290,7 @@ public sealed class SlideCommandTests
         Assert.That(result.Error, Does.Contain("classifier.safetensors"));
         Assert.That(In("out/failed/synth_0001.json"), Does.Not.Exist);
         Assert.That(Directory.GetFileSystemEntries(In("out/slides")), Is.Empty);
+        CommandLine mended = Slide("--out", In("out"), "--mpp", "8");
+        Assert.That(mended.Output, Does.Contain("2 of 3 slides in slides.csv"), mended.Error);
     }
 }

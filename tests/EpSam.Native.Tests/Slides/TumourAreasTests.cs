@@ -32,9 +32,20 @@ public sealed class TumourAreasTests
     {
         Assert.That(() => TumourAreas.Of([Square("Necrosis", 0, 4), Square("DCIS", 0, 4)], "x.xml"),
             Throws.TypeOf<AnnotationException>().With.Message.EqualTo(
-                "x.xml: none of its groups is known to be tumour; it has 'DCIS', 'Necrosis'"));
+                "x.xml: none of its groups is known to be tumour; it has 'DCIS', 'Necrosis' (--tumour-groups)"));
         Assert.That(TumourAreas.Of([Square("DCIS", 0, 4)], "x", ["dcis"]).Tumour, Has.Count.EqualTo(1));
         Assert.That(TumourAreas.Of([], "x").Tumour, Is.Empty);
+    }
+
+    [Test]
+    public void TumourThatIsMarkedByPointsAlone_IsNoSlideWithoutTumour()
+    {
+        Annotation dot = new("", AnnotationKind.Dot, "Tumor", [], [new(3, 3)]);
+        Assert.That(() => TumourAreas.Of([dot, Square("normal", 0, 4)], "x.xml"), Throws.TypeOf<AnnotationException>()
+            .With.Message.EqualTo("x.xml: tumour is marked by points or lines alone (1); draw its areas, or leave the "
+                + "slide out"));
+        Assert.That(Pixels(dot, Square("Tumor", 0, 4)), Is.EqualTo(16));
+        Assert.That(Pixels(dot with { Group = "normal" }), Is.Zero);
     }
 
     [Test]
