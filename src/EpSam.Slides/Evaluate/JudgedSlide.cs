@@ -1,6 +1,7 @@
 // A slide's mask beside the truth, in tiles of the mask's pixels: a pixel of the truth is tumour when its middle lies
 // in an area of tumour and in none that is excluded. Memory is that of a tile, used again for the next, and of the
 // tissue mask where the slide is at hand.
+using System.Buffers;
 using EpSam.Imaging.Slides;
 using EpSam.Native.Pipeline;
 using EpSam.Slides.Batch;
@@ -146,7 +147,9 @@ internal sealed class JudgedSlide : IDisposable
 
     static Span<byte> Room(ref byte[] room, int size)
     {
-        if (room.Length < size) room = new byte[size];
+        if (room.Length >= size) return room.AsSpan(0, size);
+        if (room.Length > 0) ArrayPool<byte>.Shared.Return(room);
+        room = ArrayPool<byte>.Shared.Rent(size);
         return room.AsSpan(0, size);
     }
 
@@ -154,5 +157,8 @@ internal sealed class JudgedSlide : IDisposable
     {
         _mask.Dispose();
         _slide?.Dispose();
+        foreach (byte[] room in new[] { _maskRgb, _predicted, _true, _within, _rgb })
+            if (room.Length > 0) ArrayPool<byte>.Shared.Return(room); // the next slide's
+        (_maskRgb, _predicted, _true, _within, _rgb) = ([], [], [], [], []);
     }
 }

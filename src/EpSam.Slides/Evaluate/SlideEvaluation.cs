@@ -1,8 +1,8 @@
 // What masks of slides are worth: each pixel of the mask beside the annotation, tile by tile, over the whole slide. And
 // beside what comes for nothing on the very same pixels: all tissue is tumour; and one threshold on one smoothed colour
 // value within tissue, the best for all pixels together, chosen with the truth that it is judged by, which favours it.
+using System.Buffers;
 using EpSam.Imaging;
-using EpSam.Imaging.Annotations;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Training;
 using EpSam.Slides.Segment;
@@ -156,19 +156,19 @@ internal sealed class SlideJudge(IReadOnlyCollection<string>? groups, IProgress<
     MaskOverlap ByColour(JudgedSlide slide, ColourThreshold rule)
     {
         MaskOverlap overlap = default;
-        byte[] room = [];
         foreach (JudgedTile tile in Each(slide))
         {
             Span<byte> mask = slide.TissueOf(tile), truth = slide.Truth(tile);
             if (mask.ContainsAnyExcept((byte)0))
             {
                 JudgedTile around = slide.Around(tile, ColourThresholdSearch.Reach);
-                if (room.Length < around.Width * around.Height) room = new byte[around.Width * around.Height];
-                Span<byte> by = room.AsSpan(0, around.Width * around.Height);
+                byte[] rented = ArrayPool<byte>.Shared.Rent(around.Width * around.Height);
+                Span<byte> by = rented.AsSpan(0, around.Width * around.Height);
                 rule.Mask(slide.Rgb(around).Span, around.Height, around.Width, by);
                 for (int y = 0; y < tile.Height; y++)
                     for (int x = 0; x < tile.Width; x++)
                         mask[y * tile.Width + x] &= by[(tile.Y - around.Y + y) * around.Width + tile.X - around.X + x];
+                ArrayPool<byte>.Shared.Return(rented);
             }
             overlap += MaskOverlap.Of(mask, truth);
         }

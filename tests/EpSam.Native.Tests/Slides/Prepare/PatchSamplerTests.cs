@@ -8,8 +8,8 @@ public sealed class PatchSamplerTests
 {
     static readonly SlideScan Blank = new()
     {
-        Name = "", File = "", Source = new(0, ""), Annotation = null, AnnotationSource = null,
-        Width = 1, Height = 1, Mpp = null, Downsample = 1, TissueDownsample = 16, Tissue = 0, Tumour = 0, Areas = 0, Candidates = 0,
+        Name = "", File = "", Source = new(0, ""), Annotation = null, AnnotationSource = null, Width = 1, Height = 1,
+        Mpp = null, Downsample = 1, TissueDownsample = 16, Tissue = 0, Tumour = 0, Areas = 0, Candidates = 0,
         WithTumour = 0, PictureDownsample = 1, Warnings = [],
     };
 
