@@ -126,11 +126,9 @@ public sealed class CamStage : IRunStage
         ActivationMap map = classifier.Cam(
             picture.Pixels, picture.Height, picture.Width, run.Config.Cam.WholeStage, scale);
         byte[] mask = map.Mask(rule);
-        for (int i = 0; i < mask.Length; i++) mask[i] = mask[i] == 0 ? (byte)0 : (byte)255;
         if (rule.Logit is not null) map = map.OfProbabilities(); // what points are drawn by
         RunFolder.Write(run.Folder.Cam(name), run.Files.EncodePng(new(map.Map, map.Height, map.Width, 1)));
-        RunFolder.Write(run.Folder.InitialMask(name),
-            run.Files.EncodePng(new(mask, picture.Height, picture.Width, 1)));
+        run.WriteMask(run.Folder.InitialMask(name), mask, picture.Height, picture.Width);
         return Share(mask);
     }
 

@@ -247,16 +247,14 @@ internal sealed class DecoderRound : IDisposable
 
     void Keep(SourceImage image, Picture mask, int height, int width)
     {
-        byte[] pixels = new byte[mask.Pixels.Length];
-        for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)(mask.Pixels[i] == 0 ? 0 : 255);
+        byte[] pixels = mask.Pixels;
         if ((mask.Height, mask.Width) != (height, width)) // turned, and not square: only with the published fault
         {
             byte[] resized = new byte[pixels.Length];
             CvResize.Nearest(pixels, mask.Height, mask.Width, 1, height, width, resized);
             pixels = resized;
         }
-        byte[] png = _run.Files.EncodePng(new Picture(pixels, height, width, 1));
-        RunFolder.Write(_run.Folder.PseudoMask(_round, image.Name), png);
+        _run.WriteMask(_run.Folder.PseudoMask(_round, image.Name), pixels, height, width);
     }
 
     byte[] Embedding(SourceImage image, DecoderAugmentation change)

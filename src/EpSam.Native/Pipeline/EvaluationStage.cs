@@ -130,7 +130,7 @@ public sealed class EvaluationStage : IRunStage
                         : decoder.Predict(embedding, points, initial.Height, initial.Width);
                     string kind = EvaluationKind.OfRound(round);
                     string path = run.Folder.Prediction(part[i].Split, kind, part[i].Name);
-                    WriteMask(run, path, To255(mask), initial.Height, initial.Width);
+                    run.WriteMask(path, mask, initial.Height, initial.Width);
                 }
             }
             progress.Report(done += part.Length);
@@ -159,16 +159,6 @@ public sealed class EvaluationStage : IRunStage
     }
 
     // --- both
-
-    static void WriteMask(RunContext run, string path, byte[] levels, int height, int width) =>
-        RunFolder.Write(path, run.Files.EncodePng(new Picture(levels, height, width, 1)));
-
-    static byte[] To255(byte[] mask)
-    {
-        byte[] levels = new byte[mask.Length];
-        for (int i = 0; i < levels.Length; i++) levels[i] = mask[i] == 0 ? (byte)0 : (byte)255;
-        return levels;
-    }
 
     static string Text(Split split) => split.ToString().ToLowerInvariant();
 }

@@ -38,6 +38,14 @@ public sealed record RunContext(Gpu Gpu, RunConfig Config, RunFolder Folder, Pat
         for (int i = 0; i < swapped.Length; i += 3) (swapped[i], swapped[i + 2]) = (swapped[i + 2], swapped[i]);
         return picture with { Pixels = swapped };
     }
+
+    /// <summary>Writes a mask (height, width), not 0 inside, as the folder has them: 0 and 255.</summary>
+    public void WriteMask(string path, ReadOnlySpan<byte> mask, int height, int width)
+    {
+        byte[] levels = new byte[mask.Length];
+        for (int i = 0; i < levels.Length; i++) levels[i] = mask[i] == 0 ? (byte)0 : (byte)255;
+        RunFolder.Write(path, Files.EncodePng(new Picture(levels, height, width, 1)));
+    }
 }
 
 /// <summary>Takes figures down: metrics.csv and TensorBoard's events.</summary>

@@ -7,7 +7,7 @@ namespace EpSam.Slides.Batch;
 
 internal sealed class BatchLog(string path, TimeProvider clock)
 {
-    static readonly JsonSerializerOptions Line = new(BatchJson.Line)
+    static readonly JsonSerializerOptions Line = new(ResultJson.Line)
     {
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     };

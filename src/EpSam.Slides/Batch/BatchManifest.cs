@@ -45,7 +45,7 @@ public sealed record BatchManifest(string Version, string Key, JsonElement Setti
         if (before is not null && before.Slides.SequenceEqual(all.Values)) return;
         BatchManifest manifest = new(before?.Version ?? version, settings.Key, before?.Settings ?? now,
             [.. all.Values]);
-        RunFolder.Write(folder.Manifest, BatchJson.Bytes(manifest));
+        RunFolder.Write(folder.Manifest, ResultJson.Bytes(manifest));
     }
 
     // Whoever wrote the manifest has come to nothing, and is at nothing: a wrong model, say.
@@ -63,8 +63,8 @@ public sealed record BatchManifest(string Version, string Key, JsonElement Setti
     static BatchManifest? TryRead(BatchFolder folder)
     {
         if (!File.Exists(folder.Manifest)) return null;
-        return BatchJson.Read<BatchManifest>(folder.Manifest) is { Key: not null, Slides: not null } manifest ? manifest
-            : throw new BatchException($"{folder.Manifest} was not written by epsam slide, or is damaged; choose "
-                + "another --out, or delete it");
+        return ResultJson.Read<BatchManifest>(folder.Manifest) is { Key: not null, Slides: not null } manifest
+            ? manifest : throw new BatchException($"{folder.Manifest} was not written by epsam slide, or is damaged; "
+                + "choose another --out, or delete it");
     }
 }

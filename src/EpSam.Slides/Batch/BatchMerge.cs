@@ -97,7 +97,7 @@ public static class BatchMerge
             SlideFolder results = folder.Of(name);
             if (!Directory.Exists(results.Root))
             {
-                if (BatchJson.Read<SlideFailure>(folder.Failure(name)) is SlideFailure failure) failed[name] = failure;
+                if (ResultJson.Read<SlideFailure>(folder.Failure(name)) is SlideFailure failure) failed[name] = failure;
                 else missing.Add(name);
                 continue;
             }

@@ -56,7 +56,7 @@ public sealed record BatchSettings(BatchModels Models, SlideOptions Options)
     public int Format { get; init; } = 1;
 
     /// <summary>As run.json has them.</summary>
-    public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, BatchJson.Layout);
+    public JsonElement ToJson() => JsonSerializer.SerializeToElement(this, ResultJson.Layout);
 
     /// <summary>A digest of all that decides; equal keys, equal settings.</summary>
     [JsonIgnore]

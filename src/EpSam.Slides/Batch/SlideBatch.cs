@@ -202,7 +202,7 @@ public sealed class SlideBatch
         string message = e.Message.Contains(file.Path, StringComparison.Ordinal) ? e.Message
             : $"{file.Path}: {e.Message}";
         SlideFailure failure = new(file.Name, Path.GetFileName(file.Path), message);
-        RunFolder.Write(_folder.Failure(file.Name), BatchJson.Bytes(failure));
+        RunFolder.Write(_folder.Failure(file.Name), ResultJson.Bytes(failure));
         return new SlideOutcome(file, SlideState.Failed, null, message, seconds);
     }
 

@@ -17,7 +17,7 @@ public sealed record SlideRecord(SlideSummary Summary, SlideSource Source, strin
     /// <exception cref="BatchException">The folder is there but not the record.</exception>
     public static SlideRecord Read(SlideFolder folder)
     {
-        SlideRecord? record = BatchJson.Read<SlideRecord>(folder.Summary);
+        SlideRecord? record = ResultJson.Read<SlideRecord>(folder.Summary);
         return record is { Summary: not null, Source: not null, Key: not null } ? record
             : throw new BatchException($"{folder.Root} is no complete result of epsam slide (slide.json is missing or "
                 + "damaged); delete that folder, and the slide is done again");
@@ -28,10 +28,10 @@ public sealed record SlideRecord(SlideSummary Summary, SlideSource Source, strin
     {
         JsonObject? whole = File.Exists(folder.Summary)
             ? JsonNode.Parse(File.ReadAllText(folder.Summary)) as JsonObject : null;
-        whole ??= new JsonObject { ["summary"] = JsonSerializer.SerializeToNode(Summary, BatchJson.Layout) };
-        whole["source"] = JsonSerializer.SerializeToNode(Source, BatchJson.Layout);
+        whole ??= new JsonObject { ["summary"] = JsonSerializer.SerializeToNode(Summary, ResultJson.Layout) };
+        whole["source"] = JsonSerializer.SerializeToNode(Source, ResultJson.Layout);
         whole["key"] = Key;
-        RunFolder.Write(folder.Summary, BatchJson.Bytes(whole));
+        RunFolder.Write(folder.Summary, ResultJson.Bytes(whole));
     }
 }
 

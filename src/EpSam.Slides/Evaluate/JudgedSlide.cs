@@ -61,7 +61,7 @@ internal sealed class JudgedSlide : IDisposable
     }
 
     /// <summary>What slide.json says; null: it is missing or damaged.</summary>
-    public static SlideSummary? SummaryOf(SlideFolder results) => BatchJson.Read<Head>(results.Summary)?.Summary;
+    public static SlideSummary? SummaryOf(SlideFolder results) => ResultJson.Read<Head>(results.Summary)?.Summary;
 
     /// <summary>Its figures as it was segmented.</summary>
     public SlideSummary Summary { get; }

@@ -1,8 +1,6 @@
 // slide.json: a segmented slide in figures, with the options and models that it was made with. Nothing in it depends on
 // when or where it was made.
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using EpSam.Native.Pipeline;
 
 namespace EpSam.Slides.Segment;
@@ -13,16 +11,8 @@ namespace EpSam.Slides.Segment;
 /// <param name="Models">By which models.</param>
 public sealed record SlideJson(SlideSummary Summary, SlideOptions Options, SlideModelReport Models)
 {
-    static readonly JsonSerializerOptions Layout = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NewLine = "\n",
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, UnmappedMemberHandling = JsonUnmappedMemberHandling.Skip,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
     /// <summary>Writes the file, whole or not at all.</summary>
-    public void Write(string path) =>
-        RunFolder.Write(path, [.. JsonSerializer.SerializeToUtf8Bytes(this, Layout), (byte)'\n']);
+    public void Write(string path) => RunFolder.Write(path, ResultJson.Bytes(this));
 
     /// <summary>Reads the file.</summary>
     /// <exception cref="SlideException">It is damaged, or none.</exception>
@@ -30,7 +20,7 @@ public sealed record SlideJson(SlideSummary Summary, SlideOptions Options, Slide
     {
         try
         {
-            return JsonSerializer.Deserialize<SlideJson>(File.ReadAllText(path), Layout)
+            return JsonSerializer.Deserialize<SlideJson>(File.ReadAllText(path), ResultJson.Layout)
                 ?? throw new SlideException($"{path} is empty; delete its folder, and the slide is segmented again");
         }
         catch (JsonException e)

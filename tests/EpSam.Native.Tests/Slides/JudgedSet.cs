@@ -3,6 +3,7 @@ using EpSam.Imaging;
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
 using EpSam.Native.Tests.Imaging;
+using EpSam.Slides;
 using EpSam.Slides.Batch;
 using EpSam.Slides.Segment;
 
@@ -70,7 +71,7 @@ internal sealed class JudgedSet : IDisposable
             TissueMm2 = 0, TumourMm2 = 0, Regions = 0, Tiles = 1, TissueTiles = 1, TumourTiles = 1,
             MaxProbability = probability,
         };
-        File.WriteAllBytes(results.Summary, BatchJson.Bytes(new { Summary = summary, Key = "x" }));
+        File.WriteAllBytes(results.Summary, ResultJson.Bytes(new { Summary = summary, Key = "x" }));
         return results;
     }
 

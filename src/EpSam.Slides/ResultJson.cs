@@ -3,10 +3,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace EpSam.Slides.Batch;
+namespace EpSam.Slides;
 
-/// <summary>JSON as the files of a batch have it.</summary>
-internal static class BatchJson
+/// <summary>JSON as the files of slides and batches have it.</summary>
+internal static class ResultJson
 {
     public static JsonSerializerOptions Layout { get; } = new()
     {
