@@ -13,63 +13,15 @@ using EpSam.Native.Tests.Models;
 namespace EpSam.Native.Tests.Cli;
 
 [Category("Slow")]
-public sealed class ClassifierCommandTests
+public sealed class ClassifierCommandTests : ModelCommandTests
 {
-    const string Sizes = """
-        { "image_size": 128, "embed_dim": 64, "depth": 2, "heads": 2, "mlp_dim": 128, "window_size": 3,
-          "global_blocks": [1], "decoder_mlp_dim": 256 }
-        """;
-    const int Width = 90, Height = 60;
-
-    string _shared = "", _sam = "", _classifier = "", _photo = "", _folder = "";
+    string _classifier = "";
 
     [OneTimeSetUp]
-    public void MakeModels()
+    public void MakeClassifier()
     {
-        VipsLibrary.RequireOrSkip();
-        _shared = Directory.CreateTempSubdirectory("epsam-classifier-").FullName;
-        _sam = Path.Combine(_shared, "sam.safetensors");
         _classifier = Path.Combine(_shared, "classifier.safetensors");
-        _photo = Path.Combine(_shared, "photo.png");
-        string sizes = Path.Combine(_shared, "sizes.json");
-        File.WriteAllText(sizes, Sizes);
-        CommandLine made = CommandLine.Run("init", "--model", sizes, "--out", _sam);
-        Assert.That(made.Code, Is.Zero, made.Error);
         PatchClassifierTests.Save(new() { Blocks = [1, 1, 2, 1], Width = 4 }, _classifier);
-        File.WriteAllBytes(_photo, ImageFiles.Png(Width, Height, 8, 2, Pixels(Width, Height)));
-    }
-
-    [OneTimeTearDown]
-    public void RemoveThem()
-    {
-        if (_shared.Length > 0) Directory.Delete(_shared, recursive: true);
-    }
-
-    [SetUp]
-    public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
-
-    [TearDown]
-    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
-
-    static byte[] Pixels(int width, int height) // a bright disc on a ramp
-    {
-        byte[] rgb = new byte[3 * width * height];
-        for (int y = 0, i = 0; y < height; y++)
-            for (int x = 0; x < width; x++)
-            {
-                bool inside = Math.Pow(x - width / 2.0, 2) + Math.Pow(y - height / 2.0, 2) < height * height / 9.0;
-                (rgb[i++], rgb[i++], rgb[i++]) = inside ? ((byte)230, (byte)180, (byte)60)
-                    : ((byte)(x % 256), (byte)(y % 256), (byte)80);
-            }
-        return rgb;
-    }
-
-    string In(string name) => Path.Combine(_folder, name);
-
-    string Write(string name, byte[] content)
-    {
-        File.WriteAllBytes(In(name), content);
-        return In(name);
     }
 
     CommandLine Classify(params string[] rest) =>
@@ -80,10 +32,6 @@ public sealed class ClassifierCommandTests
 
     CommandLine Segment(params string[] rest) => CommandLine.Run(["segment", _photo, "--sam", _sam, "--classifier",
         _classifier, "--gpu", "virtual", "--out", In("out"), .. rest]);
-
-    string[] Files(string name) =>
-        [.. Directory.GetFiles(In(name), "*", SearchOption.AllDirectories)
-            .Select(f => Path.GetRelativePath(In(name), f)).Order(StringComparer.Ordinal)];
 
     T WithClassifier<T>(Func<PatchClassifier, T> use)
     {

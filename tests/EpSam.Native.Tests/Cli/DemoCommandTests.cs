@@ -2,11 +2,10 @@
 // says, that it keeps what is done, and what it refuses.
 using EpSam.Cli;
 using EpSam.Cli.Commands;
-using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Cli;
 
-public sealed class DemoCommandTests
+public sealed class DemoCommandTests : CommandTests
 {
     const string Config = """
         {
@@ -23,21 +22,6 @@ public sealed class DemoCommandTests
     {
         Slides = 4, SlideSize = "800x700", UnseenSize = "700x600", Patches = "4,2,0", Config = Config,
     };
-
-    string _folder = "";
-
-    [SetUp]
-    public void MakeFolder()
-    {
-        VipsLibrary.RequireOrSkip();
-        _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
-    }
 
     string Out => Path.Combine(_folder, "demo");
 

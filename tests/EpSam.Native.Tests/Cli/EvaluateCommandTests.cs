@@ -2,27 +2,16 @@
 using System.Text.Json.Nodes;
 using EpSam.Imaging;
 using EpSam.Native.Pipeline;
-using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Cli;
 
-public sealed class EvaluateCommandTests
+public sealed class EvaluateCommandTests : CommandTests
 {
-    string _folder = "";
-
     [SetUp]
-    public void MakeFolder()
+    public void MakeFolders()
     {
-        VipsLibrary.RequireOrSkip();
-        _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
         Directory.CreateDirectory(In("ours"));
         Directory.CreateDirectory(In("true"));
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
     }
 
     string In(params string[] parts) => Path.Combine([_folder, .. parts]);

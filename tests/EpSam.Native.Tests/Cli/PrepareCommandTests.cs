@@ -1,27 +1,11 @@
 // epsam prepare from the outside: what is said, exit codes, values out of range, real slides.
 using System.Text.Json;
 using EpSam.Native.Pipeline;
-using EpSam.Native.Tests.Imaging;
 
 namespace EpSam.Native.Tests.Cli;
 
-public sealed class PrepareCommandTests
+public sealed class PrepareCommandTests : CommandTests
 {
-    string _folder = "";
-
-    [SetUp]
-    public void MakeFolder()
-    {
-        VipsLibrary.RequireOrSkip();
-        _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
-    }
-
     string Out => Path.Combine(_folder, "out");
 
     CommandLine Prepare(params string[] more) => CommandLine.Run(["prepare", "--out", Out, .. more]);

@@ -8,73 +8,14 @@ using EpSam.Native.Tests.Imaging;
 namespace EpSam.Native.Tests.Cli;
 
 [Category("Slow")]
-public sealed class SamCommandTests
+public sealed class SamCommandTests : ModelCommandTests
 {
-    const string Sizes = """
-        { "image_size": 128, "embed_dim": 64, "depth": 2, "heads": 2, "mlp_dim": 128, "window_size": 3,
-          "global_blocks": [1], "decoder_mlp_dim": 256 }
-        """;
-    const int Width = 90, Height = 60;
-
-    string _shared = "", _model = "", _photo = ""; // made once
-    string _folder = "";                            // of one test
-
-    [OneTimeSetUp]
-    public void MakeModelAndPhoto()
-    {
-        VipsLibrary.RequireOrSkip();
-        _shared = Directory.CreateTempSubdirectory("epsam-sam-").FullName;
-        (_model, _photo) = (Path.Combine(_shared, "small.safetensors"), Path.Combine(_shared, "photo.png"));
-        string sizes = Path.Combine(_shared, "sizes.json");
-        File.WriteAllText(sizes, Sizes);
-        CommandLine made = CommandLine.Run("init", "--model", sizes, "--out", _model, "--seed", "7");
-        Assert.That(made.Code, Is.Zero, made.Error);
-        File.WriteAllBytes(_photo, ImageFiles.Png(Width, Height, 8, 2, Pixels(Width, Height)));
-    }
-
-    [OneTimeTearDown]
-    public void RemoveThem()
-    {
-        if (_shared.Length > 0) Directory.Delete(_shared, recursive: true);
-    }
-
-    [SetUp]
-    public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
-
-    [TearDown]
-    public void RemoveFolder() => Directory.Delete(_folder, recursive: true);
-
-    static byte[] Pixels(int width, int height) // a bright disc on a ramp
-    {
-        byte[] rgb = new byte[3 * width * height];
-        for (int y = 0, i = 0; y < height; y++)
-            for (int x = 0; x < width; x++)
-            {
-                bool inside = Math.Pow(x - width / 2.0, 2) + Math.Pow(y - height / 2.0, 2) < height * height / 9.0;
-                (rgb[i++], rgb[i++], rgb[i++]) = inside ? ((byte)230, (byte)180, (byte)60)
-                    : ((byte)(x % 256), (byte)(y % 256), (byte)80);
-            }
-        return rgb;
-    }
-
-    string In(string name) => Path.Combine(_folder, name);
-
-    string Write(string name, byte[] content)
-    {
-        File.WriteAllBytes(In(name), content);
-        return In(name);
-    }
-
     CommandLine Segment(string image, params string[] rest) =>
-        CommandLine.Run(["segment", image, "--sam", _model, "--gpu", "virtual", "--out", In("out"), .. rest]);
+        CommandLine.Run(["segment", image, "--sam", _sam, "--gpu", "virtual", "--out", In("out"), .. rest]);
 
-    CommandLine Amg(string image, params string[] rest) => CommandLine.Run(["amg", image, "--sam", _model,
+    CommandLine Amg(string image, params string[] rest) => CommandLine.Run(["amg", image, "--sam", _sam,
         "--gpu", "virtual", "--out", In("out"), "--points-per-side", "4", "--pred-iou-thresh", "0",
         "--stability-score-thresh", "0", .. rest]);
-
-    string[] Files(string name) =>
-        [.. Directory.GetFiles(In(name), "*", SearchOption.AllDirectories)
-            .Select(f => Path.GetRelativePath(In(name), f)).Order(StringComparer.Ordinal)];
 
     // ---- what is written
 
@@ -193,7 +134,7 @@ public sealed class SamCommandTests
     public void Encode_ThenSegmentWithTheEmbedding_GivesTheSameMask()
     {
         string saved = In("e.safetensors");
-        CommandLine result = CommandLine.Run("encode", _photo, "--sam", _model, "--gpu", "virtual", "--out", saved);
+        CommandLine result = CommandLine.Run("encode", _photo, "--sam", _sam, "--gpu", "virtual", "--out", saved);
         Assert.That(result.Code, Is.Zero, result.Error);
         (string name, string type, long[] shape, _) = Checkpoints.Shared.Expected(saved).Single();
         Assert.That((name, type), Is.EqualTo(("image_embedding", "F32")));
@@ -209,7 +150,7 @@ public sealed class SamCommandTests
     public void Encode_SeveralImages_GivesAFileEach()
     {
         string other = Write("other.png", File.ReadAllBytes(_photo));
-        CommandLine result = CommandLine.Run("encode", _photo, other, "--sam", _model, "--gpu", "virtual",
+        CommandLine result = CommandLine.Run("encode", _photo, other, "--sam", _sam, "--gpu", "virtual",
             "--precision", "bf16", "--out", In("out"));
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(Files("out"), Is.EqualTo(new[] { "other.safetensors", "photo.safetensors" }));
@@ -223,7 +164,7 @@ public sealed class SamCommandTests
         CommandLine.Run("init", "--model", sizes, "--out", In("a.safetensors"), "--seed", "7");
         CommandLine.Run("init", "--model", sizes, "--out", In("b.safetensors"), "--seed", "8");
         Assert.That(Checkpoints.Shared.Expected(In("a.safetensors")).SelectMany(t => t.Bytes),
-            Is.EqualTo(Checkpoints.Shared.Expected(_model).SelectMany(t => t.Bytes)));
+            Is.EqualTo(Checkpoints.Shared.Expected(_sam).SelectMany(t => t.Bytes)));
         Assert.That(File.ReadAllBytes(In("b.safetensors")), Is.Not.EqualTo(File.ReadAllBytes(In("a.safetensors"))));
     }
 
@@ -247,7 +188,7 @@ public sealed class SamCommandTests
     public void Json_IsOneObjectWithAllImages()
     {
         string bad = Write("bad.png", [1, 2, 3]);
-        CommandLine result = CommandLine.Run("segment", _photo, bad, "--sam", _model, "--gpu", "virtual", "--points",
+        CommandLine result = CommandLine.Run("segment", _photo, bad, "--sam", _sam, "--gpu", "virtual", "--points",
             "4,5", "--json", "--out", In("out"));
         Assert.That(result.Code, Is.EqualTo(1));
         JsonElement json = JsonDocument.Parse(result.Output).RootElement;
@@ -269,7 +210,7 @@ public sealed class SamCommandTests
     [Test]
     public void Null_PlansAndWritesNothing()
     {
-        CommandLine result = CommandLine.Run("segment", _photo, "--sam", _model, "--gpu", "null", "--points", "4,5",
+        CommandLine result = CommandLine.Run("segment", _photo, "--sam", _sam, "--gpu", "null", "--points", "4,5",
             "--out", In("out"));
         Assert.That(result.Code, Is.Zero, result.Error);
         Assert.That(result.Output, Does.Contain("90 x 60, nothing computed (--gpu null)"));
@@ -309,7 +250,7 @@ public sealed class SamCommandTests
     {
         string text = Write("text.png", "not an image"u8.ToArray()),
             good = Write("good.png", File.ReadAllBytes(_photo));
-        CommandLine result = CommandLine.Run("segment", text, _photo, In("missing.png"), good, "--sam", _model,
+        CommandLine result = CommandLine.Run("segment", text, _photo, In("missing.png"), good, "--sam", _sam,
             "--gpu", "virtual", "--points", "4,5", "--out", In("out"));
         Assert.That(result.Code, Is.EqualTo(1));
         Assert.That(result.Error, Does.Contain($"epsam: {text}: not an image; expected PNG, JPEG, TIFF or WebP")
@@ -396,7 +337,7 @@ public sealed class SamCommandTests
             "\"depth\": 3")));
         CommandLine result = Segment(_photo, "--points", "4,5", "--sam-config", sizes);
         Assert.That(result.Code, Is.EqualTo(1));
-        Assert.That(result.Error, Does.Contain(_model).And.Contain("image_encoder.blocks.2."));
+        Assert.That(result.Error, Does.Contain(_sam).And.Contain("image_encoder.blocks.2."));
         Assert.That(Directory.Exists(In("out")), Is.False);
     }
 
@@ -434,7 +375,7 @@ public sealed class SamCommandTests
         Assert.That(result.Error, Does.Contain("is there already; --overwrite replaces such folders"));
         Assert.That(File.GetLastWriteTimeUtc(In("out/photo/segment.json")), Is.EqualTo(before));
         string file = Write("file", []);
-        result = CommandLine.Run("segment", _photo, "--sam", _model, "--points", "4,5", "--out", file);
+        result = CommandLine.Run("segment", _photo, "--sam", _sam, "--points", "4,5", "--out", file);
         Assert.That(result.Error, Does.Contain($"--out {file} is a file; expected a folder"));
     }
 
@@ -444,7 +385,7 @@ public sealed class SamCommandTests
         using CancellationTokenSource source = new();
         source.Cancel();
         StringWriter output = new(), error = new();
-        int code = EpSam.Cli.Program.Run(["segment", _photo, "--sam", _model, "--gpu", "virtual", "--points", "4,5",
+        int code = EpSam.Cli.Program.Run(["segment", _photo, "--sam", _sam, "--gpu", "virtual", "--points", "4,5",
             "--out", In("out")],
             output, error, source.Token);
         Assert.That(code, Is.EqualTo(130));

@@ -1,29 +1,13 @@
 // epsam synth from the outside: what is written, what is kept, what is refused, what cancelling leaves.
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
-using EpSam.Native.Tests.Imaging;
 using EpSam.Slides;
 using EpSam.Slides.Synth;
 
 namespace EpSam.Native.Tests.Cli;
 
-public sealed class SynthCommandTests
+public sealed class SynthCommandTests : CommandTests
 {
-    string _folder = "";
-
-    [SetUp]
-    public void MakeFolder()
-    {
-        VipsLibrary.RequireOrSkip();
-        _folder = Directory.CreateTempSubdirectory("epsam-test-").FullName;
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        if (_folder.Length > 0) Directory.Delete(_folder, recursive: true);
-    }
-
     string In(string name) => Path.Combine(_folder, "out", name);
 
     CommandLine Synth(params string[] more) =>
