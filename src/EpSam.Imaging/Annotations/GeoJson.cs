@@ -117,7 +117,7 @@ public static class GeoJson
         json.WriteEndArray();
     }
 
-    static Annotation Parse(JsonElement feature, string name)
+    internal static Annotation Parse(JsonElement feature, string name)
     {
         try
         {

@@ -223,6 +223,8 @@ public sealed class SlideSegmenter
 
     void Regions(IReadOnlyList<SlidePolygon> polygons)
     {
+        // What tiles took goes back before pictures are made, whose memory would come on top of it.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         RegionFigures[] figures = WriteMask(polygons);
         (_regions, _tumourPixels) = (polygons.Count, figures.Sum(f => f.Pixels));
         double side = PixelSide;

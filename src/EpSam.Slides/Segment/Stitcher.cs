@@ -1,7 +1,7 @@
-// Tiles' probabilities to one picture of the whole slide. Sums are kept for squares of the file that a tile with tumour
-// has touched and that a later row of tiles may still touch; once it cannot, a row of squares becomes probabilities,
-// goes to the file and to the outlines of what is tumour, and is forgotten. A tile that shows no tumour says 0; one
-// that was not looked at says nothing, and what it has in common with others is theirs alone.
+// Tiles' probabilities to one picture of the whole slide. Sums are kept for small squares that a tile with tumour has
+// touched and that a later row of tiles may still touch; once it cannot, a row of squares becomes probabilities, which
+// go to the file's tiles and to the outlines of what is tumour, and is forgotten. A tile that shows no tumour says 0;
+// one that was not looked at says nothing, and what it has in common with others is theirs alone.
 using EpSam.Imaging.Annotations;
 using EpSam.Imaging.Slides;
 
@@ -10,7 +10,8 @@ namespace EpSam.Slides.Segment;
 /// <summary>Writes a slide's probabilities and outlines its tumour. Tiles come row by row.</summary>
 internal sealed class Stitcher
 {
-    const int Side = 256;
+    const int Side = 64; // of the squares: memory is of what tiles touch, hardly more
+    const int InTile = FileTile / Side;
     const int Whole = TileAxis.Whole * TileAxis.Whole;
 
     readonly TileGrid _grid;
@@ -19,6 +20,7 @@ internal sealed class Stitcher
     readonly OutlineTracer _outlines;
     readonly Dictionary<int, Dictionary<int, int[]>> _sums = []; // by row and column of squares
     readonly Stack<int[]> _spare = new();
+    readonly SortedDictionary<int, byte[]> _tiles = []; // of the file's row that is not complete, by column
     readonly byte[] _levels, _set; // a row of the picture
     readonly Dictionary<int, bool[]> _skipped = []; // by row of tiles, for each column: not looked at
     int _next;                                      // the first row of squares that is not written
@@ -38,7 +40,7 @@ internal sealed class Stitcher
     }
 
     /// <summary>The files' tiles must have this side.</summary>
-    public const int FileTile = Side;
+    public const int FileTile = 256;
 
     /// <summary>The least 8-bit probability that is tumour.</summary>
     public static int LevelOf(double threshold) => Math.Max(1, (int)Math.Ceiling(threshold * 255));
@@ -97,28 +99,31 @@ internal sealed class Stitcher
 
     void Write(int row)
     {
-        int rows = Math.Min(Side, _height - row * Side);
-        if (!_sums.Remove(row, out Dictionary<int, int[]>? squares))
+        int rows = Math.Min(Side, _height - row * Side), top = row % InTile * Side; // in the file's tiles
+        if (_sums.Remove(row, out Dictionary<int, int[]>? squares))
         {
-            _outlines.EmptyRows(rows);
-            return;
-        }
-        int[] columns = [.. squares.Keys.Order()];
-        byte[][] written = new byte[columns.Length][];
-        for (int i = 0; i < columns.Length; i++)
-        {
-            int[] sums = squares[columns[i]];
-            written[i] = new byte[Side * Side];
-            int[]? weights = Weights(columns[i], row);
-            for (int p = 0; p < sums.Length; p++)
+            foreach ((int column, int[] sums) in squares)
             {
-                int whole = weights is null ? Whole : weights[p];
-                written[i][p] = whole == 0 ? (byte)0 : (byte)((sums[p] + whole / 2) / whole);
+                if (!_tiles.TryGetValue(column / InTile, out byte[]? tile))
+                    _tiles[column / InTile] = tile = new byte[FileTile * FileTile];
+                Fill(tile.AsSpan(top * FileTile + column % InTile * Side), sums, Weights(column, row));
+                _spare.Push(sums);
             }
-            _spare.Push(sums);
-            _probability.WriteTile(columns[i], row, written[i]);
+            for (int y = 0; y < rows; y++) Trace(top + y);
         }
-        for (int y = 0; y < rows; y++) Trace(y, columns, written);
+        else _outlines.EmptyRows(rows);
+        if ((row + 1) % InTile != 0 && row * Side + rows < _height) return;
+        foreach ((int column, byte[] tile) in _tiles) _probability.WriteTile(column, row / InTile, tile);
+        _tiles.Clear();
+    }
+
+    static void Fill(Span<byte> levels, int[] sums, int[]? weights)
+    {
+        for (int p = 0; p < sums.Length; p++)
+        {
+            int whole = weights is null ? Whole : weights[p];
+            levels[p / Side * FileTile + p % Side] = whole == 0 ? (byte)0 : (byte)((sums[p] + whole / 2) / whole);
+        }
     }
 
     // What weights of tiles that were looked at sum up to in a square; null: to the whole everywhere.
@@ -147,13 +152,14 @@ internal sealed class Stitcher
             for (int x = from; x < end; x++) weights[y * Side + x] -= down[y - top] * across[x - left];
     }
 
-    void Trace(int y, int[] columns, byte[][] squares)
+    // A row of the file's tiles.
+    void Trace(int y)
     {
         Array.Clear(_levels);
-        for (int i = 0; i < columns.Length; i++)
+        foreach ((int column, byte[] tile) in _tiles)
         {
-            int left = columns[i] * Side, count = Math.Min(Side, _width - left);
-            squares[i].AsSpan(y * Side, count).CopyTo(_levels.AsSpan(left));
+            int left = column * FileTile, count = Math.Min(FileTile, _width - left);
+            tile.AsSpan(y * FileTile, count).CopyTo(_levels.AsSpan(left));
         }
         for (int x = 0; x < _levels.Length; x++) _set[x] = _levels[x] >= _level ? (byte)1 : (byte)0;
         _outlines.Row(_set);

@@ -29,7 +29,7 @@ public static class SlideViewer
         return !string.IsNullOrEmpty(folder) && File.Exists(Path.Combine(folder, Script)) ? folder : null;
     }
 
-    /// <summary>Writes a viewer. Memory does not grow with the slide, but with the outlines.</summary>
+    /// <summary>Writes a viewer. Memory does not grow with the slide.</summary>
     /// <param name="folder">Where it goes: made if need be.</param>
     /// <param name="slide">The slide.</param>
     /// <param name="results">Its mask, probability and outlines; one that is not there is a layer less.</param>
@@ -47,7 +47,7 @@ public static class SlideViewer
         AddValues(layers, folder, "probability", results.Probability, summary, options, LayerColours.Heat, cancel);
         AddValues(layers, folder, "tumour", results.Mask, summary, options, LayerColours.Tint, cancel);
         WriteScript(Path.Combine(folder, "slide.js"), "epsamSlide", json => Describe(json, summary, layers));
-        IReadOnlyList<Annotation> outlines = File.Exists(results.GeoJson) ? GeoJson.Read(results.GeoJson) : [];
+        IEnumerable<Annotation> outlines = File.Exists(results.GeoJson) ? GeoJsonFeatures.Read(results.GeoJson) : [];
         (double left, double top) = (summary.QuPathOrigin.X, summary.QuPathOrigin.Y);
         WriteScript(Path.Combine(folder, "outlines.js"), "epsamOutlines",
             json => Outlines(json, outlines.SelectMany(a => a.Polygons).Select(p => p.Moved(left, top))));
