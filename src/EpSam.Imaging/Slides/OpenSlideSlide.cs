@@ -84,18 +84,26 @@ internal sealed unsafe class OpenSlideSlide : Slide
 
     internal override void ReadRgba(int level, long x, long y, int width, int height, Span<byte> rgba)
     {
-        uint[] rented = ArrayPool<uint>.Shared.Rent(width * height);
+        // What lies before the slide is left out here: OpenSlide rounds how much that is towards the slide.
+        (int left, int top) = (Before(x, width), Before(y, height));
+        (int columns, int rows) = (width - left, height - top);
+        if (columns == 0 || rows == 0) return;
+        uint[] rented = ArrayPool<uint>.Shared.Rent(columns * rows);
         try
         {
-            Span<uint> argb = rented.AsSpan(0, width * height);
-            fixed (uint* to = argb) _library.ReadRegion(Handle, to, x, y, level, width, height);
+            Span<uint> argb = rented.AsSpan(0, columns * rows);
+            fixed (uint* to = argb)
+                _library.ReadRegion(Handle, to, Math.Max(0, x), Math.Max(0, y), level, columns, rows);
             Check($"level {level} at {x}, {y}");
-            Straight(argb, rgba);
+            for (int row = 0; row < rows; row++)
+                Straight(argb.Slice(row * columns, columns), rgba[(4 * ((top + row) * width + left))..]);
         }
         finally
         {
             ArrayPool<uint>.Shared.Return(rented);
         }
+
+        int Before(long at, int count) => (int)Math.Clamp(-Levels[level].PixelAt(at), 0, count);
     }
 
     nint Handle => _handle != 0 ? _handle : throw new ObjectDisposedException(FilePath);

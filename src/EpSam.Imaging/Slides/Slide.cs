@@ -11,7 +11,18 @@ namespace EpSam.Imaging.Slides;
 /// <param name="Width">Pixels in a row.</param>
 /// <param name="Height">Rows.</param>
 /// <param name="Downsample">How many pixels of level 0 one of its pixels is wide.</param>
-public sealed record SlideLevel(long Width, long Height, double Downsample);
+public sealed record SlideLevel(long Width, long Height, double Downsample)
+{
+    /// <summary>
+    /// The column or row over the middle of level 0's: one whose place was rounded to level 0's pixels is found again,
+    /// also where the downsample is no whole number, since the level's sides were rounded.
+    /// </summary>
+    internal long PixelAt(long place)
+    {
+        const double Rounding = 1e-9;
+        return (long)Math.Floor((place + 0.5) / Downsample + Rounding);
+    }
+}
 
 /// <summary>An open slide. All methods may be called by several threads at once, but not beside Dispose.</summary>
 public abstract class Slide : IDisposable

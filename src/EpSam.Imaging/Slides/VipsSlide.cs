@@ -50,7 +50,7 @@ internal sealed unsafe class VipsSlide : Slide
     internal override void ReadRgba(int level, long x, long y, int width, int height, Span<byte> rgba)
     {
         SlideLevel size = Levels[level];
-        (long left, long top) = (Place(x, size.Downsample), Place(y, size.Downsample));
+        (long left, long top) = (size.PixelAt(x), size.PixelAt(y));
         (long x0, long x1) = (Math.Max(0, left), Math.Min(size.Width, left + width));
         (long y0, long y1) = (Math.Max(0, top), Math.Min(size.Height, top + height));
         if (x0 >= x1 || y0 >= y1) return;
@@ -70,14 +70,6 @@ internal sealed unsafe class VipsSlide : Slide
                 pixel[3] = 255;
             }
         }
-    }
-
-    // The pixel over the middle of level 0's: a place that was rounded to level 0's pixels is found again where the
-    // downsample is no whole number, as a level's is whose sides were rounded at each halving.
-    static long Place(long at, double downsample)
-    {
-        const double Rounding = 1e-9;
-        return (long)Math.Floor((at + 0.5) / downsample + Rounding);
     }
 
     void AddPyramid(List<SlideLevel> levels, string path, ImageFormat format)
