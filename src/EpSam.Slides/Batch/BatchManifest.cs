@@ -41,11 +41,24 @@ public sealed record BatchManifest(string Version, string Key, JsonElement Setti
         }
         SortedDictionary<string, ManifestSlide> all = new(StringComparer.Ordinal);
         foreach (ManifestSlide slide in before?.Slides ?? []) all[slide.Name] = slide;
+        RequireSameNames(folder, all.Values, slides);
         foreach (SlideFile slide in slides) all[slide.Name] = new ManifestSlide(slide.Name, slide.Path);
         if (before is not null && before.Slides.SequenceEqual(all.Values)) return;
         BatchManifest manifest = new(before?.Version ?? version, settings.Key, before?.Settings ?? now,
             [.. all.Values]);
         RunFolder.Write(folder.Manifest, ResultJson.Bytes(manifest));
+    }
+
+    // a.tif is "a" alone and "a.tif" beside a.svs: under both names it would count twice.
+    static void RequireSameNames(BatchFolder folder, IEnumerable<ManifestSlide> before, IEnumerable<SlideFile> slides)
+    {
+        Dictionary<string, string> names = before.GroupBy(s => s.Path).ToDictionary(g => g.Key, g => g.First().Name);
+        foreach (SlideFile slide in slides)
+        {
+            if (!names.TryGetValue(slide.Path, out string? name) || name == slide.Name) continue;
+            throw new BatchException($"{slide.Path} is {name} in {folder.Root}, and would be {slide.Name} beside the "
+                + "slides of this command; choose another --out");
+        }
     }
 
     // Whoever wrote the manifest has come to nothing, and is at nothing: a wrong model, say.

@@ -62,6 +62,9 @@ public sealed record BatchSettings(BatchModels Models, SlideOptions Options)
     [JsonIgnore]
     public string Key => KeyOf(ToJson());
 
+    // It is of slides that do not tell their scale alone: SlideRecord has it.
+    const string PathOfSlideMpp = "options.slide_mpp";
+
     internal static string KeyOf(JsonElement settings) => Convert.ToHexStringLower(SHA256.HashData(
         Encoding.UTF8.GetBytes(string.Concat(Leaves(settings, "").Select(l => $"{l.Key}={l.Value}\n")))));
 
@@ -89,7 +92,7 @@ public sealed record BatchSettings(BatchModels Models, SlideOptions Options)
                 foreach (KeyValuePair<string, string> leaf in Leaves(property.Value, $"{path}{property.Name}."))
                     yield return leaf;
             }
-            else if (property.Name != "path")
+            else if (property.Name != "path" && path + property.Name != PathOfSlideMpp)
                 yield return new(path + property.Name, property.Value.GetRawText());
         }
     }

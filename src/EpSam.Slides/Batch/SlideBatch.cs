@@ -103,6 +103,8 @@ public sealed class SlideBatch
         {
             SlideRecord record = SlideRecord.Read(_folder.Of(file.Name));
             if (record.Key != _key) others.Add($"{file.Name} was made with other models or options");
+            else if (record.DependsOn(_request.Settings.Options.SlideMpp))
+                others.Add(FormattableString.Invariant($"{file.Name} was made with --slide-mpp {record.SlideMpp}"));
             else if (SourceOf(file) is SlideSource now && now != record.Source)
                 others.Add($"{file.Name} was made of another file than {file.Path} is now");
         }
@@ -188,7 +190,8 @@ public sealed class SlideBatch
         SlideSource source = SlideSource.Of(file.Path);
         Directory.CreateDirectory(temporary);
         SlideSummary summary = _segment(file, temporary, _observer, cancel);
-        new SlideRecord(summary, source, _key).Write(new SlideFolder(temporary));
+        SlideRecord record = new(summary, source, _key) { SlideMpp = _request.Settings.Options.SlideMpp };
+        record.Write(new SlideFolder(temporary));
         cancel.ThrowIfCancellationRequested();
         Directory.Move(temporary, target.Root);
         return summary;

@@ -13,6 +13,12 @@ namespace EpSam.Slides.Batch;
 /// <param name="Key">Of the settings: see <see cref="BatchSettings.Key"/>.</param>
 public sealed record SlideRecord(SlideSummary Summary, SlideSource Source, string Key)
 {
+    /// <summary>What was given as the slide's micrometres a pixel, used where it does not tell them itself.</summary>
+    public double? SlideMpp { get; init; }
+
+    /// <summary>Whether another <see cref="SlideMpp"/> would give other results.</summary>
+    public bool DependsOn(double? slideMpp) => slideMpp is not null && SlideMpp == Summary.Mpp && slideMpp != SlideMpp;
+
     /// <summary>Reads that of a finished slide.</summary>
     /// <exception cref="BatchException">The folder is there but not the record.</exception>
     public static SlideRecord Read(SlideFolder folder)
@@ -31,6 +37,7 @@ public sealed record SlideRecord(SlideSummary Summary, SlideSource Source, strin
         whole ??= new JsonObject { ["summary"] = JsonSerializer.SerializeToNode(Summary, ResultJson.Layout) };
         whole["source"] = JsonSerializer.SerializeToNode(Source, ResultJson.Layout);
         whole["key"] = Key;
+        if (SlideMpp is not null) whole["slide_mpp"] = SlideMpp;
         RunFolder.Write(folder.Summary, ResultJson.Bytes(whole));
     }
 }

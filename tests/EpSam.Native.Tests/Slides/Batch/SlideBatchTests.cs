@@ -169,10 +169,10 @@ public sealed class SlideBatchTests
         SlideFile[] slides = _rig.Slides("a");
         _rig.Run(slides);
         BatchSettings before = _rig.Settings;
-        _rig.Settings = before with { Options = before.Options with { Threshold = 0.75, SlideMpp = 0.25 } };
+        _rig.Settings = before with { Options = before.Options with { Threshold = 0.75, Tile = 128 } };
         BatchException e = Assert.Throws<BatchException>(() => _rig.Run(slides))!;
         Assert.That(e.Message, Does.Contain("options.threshold is 0.75, was 0.5")
-            .And.Contain("options.slide_mpp is 0.25, was null").And.Contain("another --out"));
+            .And.Contain("options.tile is 128, was 64").And.Contain("another --out"));
         _rig.Settings = before with
         {
             Models = before.Models with { Classifier = before.Models.Classifier with { Sha256 = "bb" } },
@@ -184,6 +184,33 @@ public sealed class SlideBatchTests
             Models = before.Models with { Classifier = before.Models.Classifier with { Path = "/elsewhere" } },
         };
         Assert.That(_rig.Run(slides)[0].State, Is.EqualTo(SlideState.Kept), "the same file in another place");
+    }
+
+    // As the message of a slide without a scale asks for, beside slides that have one and are done.
+    [Test]
+    public void SlideMpp_GivenLater_IsOfSlidesThatNeedIt()
+    {
+        SlideFile[] slides = _rig.Slides("a", "b");   // 0.25 micrometres a pixel, the rig says
+        BatchSettings With(double? mpp) =>
+            _rig.Settings with { Options = _rig.Settings.Options with { SlideMpp = mpp } };
+        _rig.Run(slides[..1]);
+        _rig.Settings = With(0.25);
+        Assert.That(_rig.Run(slides).Select(o => o.State), Is.EqualTo(new[] { SlideState.Kept, SlideState.Done }));
+        _rig.Settings = With(null);
+        Assert.That(_rig.Run(slides).Select(o => o.State), Is.All.EqualTo(SlideState.Kept));
+        _rig.Settings = With(0.5);
+        Assert.That(_rig.Run(slides[..1])[0].State, Is.EqualTo(SlideState.Kept), "it told its scale itself");
+        Assert.That(Assert.Throws<BatchException>(() => _rig.Run(slides))!.Message,
+            Does.Contain("b was made with --slide-mpp 0.25"));
+    }
+
+    [Test]
+    public void OneFile_UnderTwoNames_IsRefused()
+    {
+        SlideFile[] slides = _rig.Slides("a");
+        _rig.Run(slides);
+        Assert.That(Assert.Throws<BatchException>(() => _rig.Run([slides[0] with { Name = "a.tif" }]))!.Message,
+            Does.Contain("a.tif is a in ").And.Contain("choose another --out"));
     }
 
     [Test]
