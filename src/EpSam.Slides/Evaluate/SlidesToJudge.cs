@@ -37,7 +37,7 @@ public sealed record SlidesToJudge(
         foreach (SlideFolder one in results)
         {
             string name = Path.GetFileName(one.Root), file = JudgedSlide.SummaryOf(one)?.File ?? name;
-            string? slide = slides.Select(s => SlideAt(s, file)).FirstOrDefault(s => s is not null);
+            string? slide = SlideOf(one, [.. slides.Select(s => SlideAt(s, file)).OfType<string>()]);
             if (slide is null && slides.Count > 0) absent.Add(file);
             string? annotation = isFile ? annotations
                 : annotations is not null ? SlideFiles.AnnotationOf(file, annotations)
@@ -66,6 +66,14 @@ public sealed record SlidesToJudge(
             .Order(StringComparer.Ordinal).Select(n => new SlideFolder(n))];
         return results.Length > 0 ? results : throw new SlideException(
             $"{folder} has no segmented slides: {inside} is looked into; give the --out of epsam slide");
+    }
+
+    // Of files of one name, the one that was segmented.
+    static string? SlideOf(SlideFolder results, string[] files)
+    {
+        if (files.Length < 2 || ResultJson.Read<SlideRecord>(results.Summary)?.Source is not SlideSource source)
+            return files.FirstOrDefault();
+        return Array.Find(files, f => SlideSource.Of(f) == source);
     }
 
     static string? SlideAt(string path, string file)

@@ -2,6 +2,9 @@
 using System.Text.Json.Nodes;
 using EpSam.Native.Pipeline;
 using EpSam.Native.Tests.Slides;
+using EpSam.Slides;
+using EpSam.Slides.Batch;
+using EpSam.Slides.Segment;
 using static EpSam.Native.Tests.Slides.JudgedSet;
 
 namespace EpSam.Native.Tests.Cli;
@@ -41,6 +44,26 @@ public sealed class SlideEvaluateCommandTests
         JsonNode json = JsonNode.Parse(File.ReadAllText(_set.In("figures.json")))!;
         Assert.That((double)json["masks"]!["precision_pooled"]!, Is.EqualTo(1));
         Assert.That(json["notes"]!.AsArray(), Has.Count.EqualTo(3));
+    }
+
+    [Test]
+    public void SlidesOfOneFileName_MeetTheirOwnResults()
+    {
+        foreach ((string folder, string name, int right) in new[] { ("x", "one.tif", 480), ("y", "one.tif-2", 400) })
+        {
+            SlideFolder results = _set.Results(name, 0.9, Rectangle(320, 320, right, 480));
+            string slide = _set.In(folder, "one.tif"), made = _set.Slide("one");
+            Directory.CreateDirectory(_set.In(folder));
+            File.Move(made, slide);
+            File.AppendAllText(slide, folder); // other bytes, the same picture
+            File.Move(_set.Annotation("one", Rectangle(320, 320, right, 480)), _set.In(folder, "one.geojson"));
+            SlideSummary summary = ResultJson.Read<SlideRecord>(results.Summary)!.Summary with { File = "one.tif" };
+            File.WriteAllBytes(results.Summary,
+                ResultJson.Bytes(new SlideRecord(summary, SlideSource.Of(slide), "x")));
+        }
+        CommandLine run = Run(_set.In("out"), "--slides", _set.In("x"), _set.In("y"));
+        Assert.That(run.Code, Is.Zero, run.Error);
+        Assert.That(run.Output, Does.Contain("one.tif: Dice 1.0000").And.Contain("one.tif-2: Dice 1.0000"));
     }
 
     [Test]
