@@ -29,8 +29,7 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
         _bar = terminal ?? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
         ProgressColumn[] columns =
         [
-            new SpinnerColumn(), new TaskDescriptionColumn(), new ProgressBarColumn { Width = 30 },
-                new PercentageColumn(),
+            new SpinnerColumn(), new WorkColumn(), new ProgressBarColumn { Width = 30 }, new ShareColumn(),
             new RateColumn(), new RemainingTimeColumn(),
         ];
         _bar.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(bars =>
@@ -152,6 +151,31 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
             _task.Value = _task.MaxValue;
             _task.StopTask();
         }
+    }
+
+    /// <summary>What is done. On a narrow terminal it and the bar give way, so that a line stays a line.</summary>
+    sealed class WorkColumn : ProgressColumn
+    {
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
+            new Clipped(Markup.Remove(task.Description));
+    }
+
+    sealed class Clipped(string text) : IRenderable
+    {
+        public Measurement Measure(RenderOptions options, int maxWidth) =>
+            new(Math.Min(1, maxWidth), Math.Min(text.Length, maxWidth));
+
+        public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+            [new Segment(text.Length <= maxWidth ? text : text[..Math.Max(0, maxWidth - 1)] + "…")];
+    }
+
+    /// <summary>" 12%".</summary>
+    sealed class ShareColumn : ProgressColumn
+    {
+        protected override bool NoWrap => true;
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
+            new Text(string.Create(CultureInfo.InvariantCulture, $"{task.Percentage,3:F0}%"));
     }
 
     /// <summary>"21.3 points/s".</summary>
