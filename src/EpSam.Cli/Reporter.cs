@@ -13,6 +13,8 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
 {
     static readonly TimeSpan Between = TimeSpan.FromSeconds(10);   // plain lines
 
+    const int Wide = 100;   // columns of a terminal
+
     IAnsiConsole? _bar;
     ProgressContext? _bars;
 
@@ -27,9 +29,10 @@ internal sealed class Reporter(TextWriter output, TextWriter error, bool isJson,
             return;
         }
         _bar = terminal ?? AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) });
+        int bar = _bar.Profile.Width < Wide ? 10 : 30;
         ProgressColumn[] columns =
         [
-            new SpinnerColumn(), new WorkColumn(), new ProgressBarColumn { Width = 30 }, new ShareColumn(),
+            new SpinnerColumn(), new WorkColumn(), new ProgressBarColumn { Width = bar }, new ShareColumn(),
             new RateColumn(), new RemainingTimeColumn(),
         ];
         _bar.Progress().AutoClear(true).HideCompleted(true).Columns(columns).Start(bars =>
