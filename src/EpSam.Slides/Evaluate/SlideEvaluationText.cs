@@ -87,8 +87,9 @@ public static class SlideEvaluationText
     public static string Line(SlideFigures s)
     {
         string areas = s.HasTumour
-            ? Invariant($"Dice {s.Mask.Dice:F4}, IoU {s.Mask.IoU:F4}, precision {s.Mask.Precision:F4}, ")
-                + Invariant($"recall {s.Mask.Recall:F4}; {s.PredictedMm2:F3} mm² of tumour, in truth {s.TrueMm2:F3}")
+            ? Invariant($"Dice {s.Mask.Dice:F4}, IoU {s.Mask.IoU:F4}, precision ")
+                + Invariant($"{Share(s.Mask.Precision)}, recall {Share(s.Mask.Recall)}; ")
+                + Invariant($"{s.PredictedMm2:F3} mm² of tumour, in truth {s.TrueMm2:F3}")
             : Invariant($"no tumour; the mask has {s.PredictedMm2:F3} mm²");
         return $"{s.Name}: {areas}";
     }
@@ -97,7 +98,8 @@ public static class SlideEvaluationText
     public static IEnumerable<string> Lines(SlideEvaluation evaluation)
     {
         if (evaluation.Slides.Count == 0) yield break;
-        yield return Kind($"masks of {evaluation.Slides.Count} slides", evaluation.Masks);
+        string slides = evaluation.Slides.Count == 1 ? "1 slide" : $"{evaluation.Slides.Count} slides";
+        yield return Kind($"masks of {slides}", evaluation.Masks);
         if (evaluation.AllTissue is SlideMaskFigures tissue) yield return Kind("all tissue as tumour", tissue);
         if (evaluation.Colour is SlideMaskFigures colour)
             yield return Kind($"the best colour threshold, chosen with this truth ({evaluation.ColourRule})", colour);
@@ -114,8 +116,11 @@ public static class SlideEvaluationText
                 + Invariant($"{f.Figures.DiceOfTumour:F4}, IoU {f.Figures.IoUOfTumour:F4}")
             : "";
         return Invariant($"{name}: Dice {f.Pooled.Dice:F4}, IoU {f.Pooled.IoU:F4}, precision ")
-            + Invariant($"{f.Pooled.Precision:F4}, recall {f.Pooled.Recall:F4} of all pixels{means}");
+            + Invariant($"{Share(f.Pooled.Precision)}, recall {Share(f.Pooled.Recall)} of all pixels{means}");
     }
+
+    // Of nothing there is no share.
+    static string Share(double value) => double.IsFinite(value) ? Invariant($"{value:F4}") : "-";
 
     static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }

@@ -115,7 +115,7 @@ public sealed class SlideEvaluateCommandTests
         CommandLine run = Run(_set.In("out"), "--annotations", _set.In("truth"));
         Assert.That(run.Code, Is.EqualTo(1));
         Assert.That(run.Error, Does.StartWith("epsam: b: ").And.Contain("mask.tif"));
-        Assert.That(run.Output, Does.Contain("a: Dice 1.0000").And.Contain("masks of 1 slides"));
+        Assert.That(run.Output, Does.Contain("a: Dice 1.0000").And.Contain("masks of 1 slide:"));
     }
 
     [Test]

@@ -149,5 +149,15 @@ public sealed class SlideEvaluationTests
         Assert.That((json["all_tissue"], json["by_slide"]!["auc"]), Is.EqualTo((default(object), default(object))));
         Assert.That(SlideEvaluationText.Line(all.Slides[0]), Is.EqualTo("a, \"b\": Dice 0.6667, IoU 0.5000, precision "
             + "0.5000, recall 1.0000; 0.010 mm² of tumour, in truth 0.005"));
+        Assert.That(SlideEvaluationText.Lines(all).First(), Does.StartWith("masks of 1 slide: Dice 0.6667, "));
+    }
+
+    [Test]
+    public void Text_OfAnEmptyMask_HasNoPrecision()
+    {
+        SlideFolder none = _set.Results("none", 0.25, Rectangle(0, 0, 0, 0));
+        SlideEvaluation all = SlideEvaluation.Of([(none, null, _set.Annotation("b", Rectangle(200, 200, 400, 300)))]);
+        Assert.That(SlideEvaluationText.Line(all.Slides[0]), Does.Contain("precision -, recall 0.0000; 0.000 mm²"));
+        Assert.That(SlideEvaluationText.Lines(all).First(), Does.Contain("precision -, recall 0.0000 of all pixels"));
     }
 }
