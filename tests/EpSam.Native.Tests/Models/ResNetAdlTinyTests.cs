@@ -10,6 +10,7 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Models;
 
+[Category("Slow")]
 public sealed class ResNetAdlTinyTests
 {
     static readonly ResNetAdlConfig Config = new() { Blocks = [1, 2, 2, 3], Width = 8 };
@@ -21,7 +22,6 @@ public sealed class ResNetAdlTinyTests
         };
 
     [Test]
-    [Category("Slow")]
     public void Training_Recomputed_HasTheSameBitsInPlannedMemory([Values(DType.F32, DType.BF16)] DType type)
     {
         ClassifierInput input = Input(type) with { Drops = [true, false, false], Labels = [1, 0], Passes = 2 };

@@ -10,6 +10,7 @@ using EpSam.Native.Tensors;
 
 namespace EpSam.Native.Tests.Models;
 
+[Category("Slow")]
 public sealed class SamPredictorTests
 {
     const string Tiny = "s01_sam_tiny/";
@@ -141,7 +142,7 @@ public sealed class SamPredictorTests
         SamPrompt.OfPoint(60, 61) with { Image = a },
     ];
 
-    [Test, Category("Slow")]
+    [Test]
     public void Predict_InWhateverPasses_GivesTheSameBitsInTheCallersOrder()
     {
         List<string[]> runs = [];

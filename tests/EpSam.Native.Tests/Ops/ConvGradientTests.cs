@@ -6,6 +6,7 @@ namespace EpSam.Native.Tests.Ops;
 /// The references of a convolution's gradients against central differences of the reference of its forward: the op
 /// tests compare kernels with these references.
 /// </summary>
+[Category("Slow")]
 public sealed class ConvGradientTests
 {
     const int Probes = 12;

@@ -6,6 +6,7 @@ namespace EpSam.Native.Tests.Ops;
 /// The references of gradients against central differences of the reference of the forward: the op tests compare
 /// kernels with these references.
 /// </summary>
+[Category("Slow")]
 public sealed class GradientTests
 {
     const int Probes = 12;

@@ -5,9 +5,10 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Pipeline;
 
+[Category("Slow")]
 public sealed class DecoderStageTests
 {
-    [Test, Category("Slow")]
+    [Test]
     public void Rounds_LearnFromMasks_AndLeaveDecodersMasksAndFigures()
     {
         using DecoderRig rig = new(train: 8);
@@ -43,7 +44,7 @@ public sealed class DecoderStageTests
     }
 
     // At moments all over a round, the next round at another, and every other time twice.
-    [Test, Category("Slow")]
+    [Test]
     public void Run_StoppedAtAnyMoment_GoesOnToTheSameFiles()
     {
         RunConfig config = DecoderRig.Config with
@@ -91,7 +92,7 @@ public sealed class DecoderStageTests
             Assert.That(actual[name].AsSpan().SequenceEqual(bytes), $"{what}: {name}");
     }
 
-    [Test, Category("Slow")]
+    [Test]
     public void Round_WithAllChecks_StoppedOnce_GoesOnToTheSameFiles()
     {
         using DecoderRig whole = new(train: 2, CheckFlags.All), stopped = new(train: 2, CheckFlags.All);
@@ -105,7 +106,7 @@ public sealed class DecoderStageTests
         Same(stopped.Files(), whole.Files(), "stopped");
     }
 
-    [Test, Category("Slow")]
+    [Test]
     public void Cache_OfAnySize_DoesNotChangeABit()
     {
         using DecoderRig large = new(), none = new(), small = new();

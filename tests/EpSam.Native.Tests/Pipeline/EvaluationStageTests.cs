@@ -20,6 +20,7 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Pipeline;
 
+[Category("Slow")]
 public sealed class EvaluationStageTests
 {
     const int Size = 32;
@@ -95,7 +96,7 @@ public sealed class EvaluationStageTests
             .Concat([run.Folder.EvaluationCsv, run.Folder.EvaluationJson])
             .ToDictionary(f => Path.GetRelativePath(run.Folder.Root, f), File.ReadAllBytes);
 
-    [Test, Category("Slow")]
+    [Test]
     public void WholeStage_AllChecks_LeavesScoresMasksAndFigures()
     {
         MadeUpRun run = Made("a");
@@ -213,7 +214,7 @@ public sealed class EvaluationStageTests
     }
 
     // epsam evaluate on a table of the same images: the same figures as the run has.
-    [Test, Category("Slow")]
+    [Test]
     public void CommandLine_ModelsOfARun_GivesItsFigures()
     {
         MadeUpRun run = Made("a");

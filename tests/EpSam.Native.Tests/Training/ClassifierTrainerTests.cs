@@ -9,6 +9,7 @@ using EpSam.VirtualGpu;
 
 namespace EpSam.Native.Tests.Training;
 
+[Category("Slow")]
 public sealed class ClassifierTrainerTests
 {
     const int Size = 33, Batch = 3;
@@ -45,7 +46,6 @@ public sealed class ClassifierTrainerTests
     }
 
     [Test]
-    [Category("Slow")]
     public void Step_OfAFewImages_LearnsThem() => With(Options, trainer =>
     {
         float first = trainer.Step(Images(Batch), Labels(Batch), Drops), last = first;
@@ -88,7 +88,6 @@ public sealed class ClassifierTrainerTests
     });
 
     [Test]
-    [Category("Slow")]
     public void LoadState_OfASavedOne_GoesOnWithTheSameBits()
     {
         string path = Path.Combine(Path.GetTempPath(), $"state-{Guid.NewGuid():N}.safetensors");

@@ -12,6 +12,7 @@ using EpSam.VirtualGpu;
 
 namespace EpSam.Native.Tests.Training;
 
+[Category("Slow")]
 public sealed class DecoderTrainerGoldenTests
 {
     const string Set = "s05_epsam_decoder_training";
@@ -48,7 +49,7 @@ public sealed class DecoderTrainerGoldenTests
             points[(Points * i)..(Points * (i + 1))], masks[(Pixels * i)..(Pixels * (i + 1))], Height, Width))];
     }
 
-    [Test, Category("Slow")]
+    [Test]
     public void EightSteps_AreTheReferences()
     {
         Golden inputs = Golden.Open($"{Set}/inputs.safetensors"), golden = Golden.Open($"{Set}/training.safetensors");

@@ -10,6 +10,7 @@ using EpSam.VirtualGpu.Checks;
 
 namespace EpSam.Native.Tests.Training;
 
+[Category("Slow")]
 public sealed class DecoderTrainerTests
 {
     const int Height = 60, Width = 80;

@@ -14,6 +14,7 @@ using EpSam.Slides.Synth;
 
 namespace EpSam.Native.Tests.Slides.Prepare;
 
+[Category("Slow")]
 public sealed class PreparationTests
 {
     const int Size = 64, Slides = 4, Width = 560, Height = 512;
