@@ -2,7 +2,7 @@
 # Builds everything once in Release and runs all tests. The last line is the sum: "N passed, N failed, N skipped"; what
 # failed stands again right above it, from "== failed" on.
 #   ./test.sh                    all tests
-#   ./test.sh quick              without those of category Slow (at most two minutes)
+#   ./test.sh quick              without those of category Slow (two minutes beside the build)
 #   ./test.sh --filter X         only tests whose full name contains X, or an expression of `dotnet test --filter`
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
